@@ -1,0 +1,123 @@
+"""Q-BERT4Rec: multimodal sequential recommendation on quantized semantic IDs.
+
+Importing the package registers its three model families with the Auto classes of transformers, so
+that `AutoModel.from_pretrained(folder)` opens a folder that this package wrote. Public names load
+their modules when they are first used; heavy libraries load later still, when they are needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import QBert4RecError
+
+if TYPE_CHECKING:
+    from .data.demo import make_demo_domains
+    from .data.domain import Domain
+    from .data.import_published import import_published
+    from .data.sequences import Sequences
+    from .data.split import LeaveOneOut, leave_one_out
+    from .features.encoder_set import EncoderSet
+    from .features.store import ItemFeatures, ModalityFeatures
+    from .fusion.configuration_fusion import QBert4RecFusionConfig
+    from .fusion.modeling_fusion import QBert4RecFusionModel
+    from .quantizer.configuration_quantizer import QBert4RecQuantizerConfig
+    from .quantizer.modeling_quantizer import QBert4RecQuantizerModel
+    from .ranking.item_graph import ItemGraphPrior
+    from .ranking.recommender import Recommender
+    from .runs.config import RunConfig
+    from .runs.pipeline import run_domain
+    from .semantic_ids.catalogue import ItemCatalog
+    from .semantic_ids.tokenization_semantic_id import QBert4RecTokenizer
+    from .sequence.configuration_qbert4rec import QBert4RecConfig
+    from .sequence.data_collator import DataCollatorForMultiMask
+    from .sequence.modeling_qbert4rec import QBert4RecForMaskedLM, QBert4RecModel
+
+__version__ = "0.1.0"
+
+# Public name -> module that defines it.
+_MODULES = {
+    "DataCollatorForMultiMask": "sequence.data_collator",
+    "Domain": "data.domain",
+    "EncoderSet": "features.encoder_set",
+    "ItemCatalog": "semantic_ids.catalogue",
+    "ItemFeatures": "features.store",
+    "ItemGraphPrior": "ranking.item_graph",
+    "LeaveOneOut": "data.split",
+    "ModalityFeatures": "features.store",
+    "QBert4RecConfig": "sequence.configuration_qbert4rec",
+    "QBert4RecForMaskedLM": "sequence.modeling_qbert4rec",
+    "QBert4RecFusionConfig": "fusion.configuration_fusion",
+    "QBert4RecFusionModel": "fusion.modeling_fusion",
+    "QBert4RecModel": "sequence.modeling_qbert4rec",
+    "QBert4RecQuantizerConfig": "quantizer.configuration_quantizer",
+    "QBert4RecQuantizerModel": "quantizer.modeling_quantizer",
+    "QBert4RecTokenizer": "semantic_ids.tokenization_semantic_id",
+    "Recommender": "ranking.recommender",
+    "RunConfig": "runs.config",
+    "Sequences": "data.sequences",
+    "import_published": "data.import_published",
+    "leave_one_out": "data.split",
+    "make_demo_domains": "data.demo",
+    "run_domain": "runs.pipeline",
+}
+
+__all__ = [
+    "DataCollatorForMultiMask",
+    "Domain",
+    "EncoderSet",
+    "ItemCatalog",
+    "ItemFeatures",
+    "ItemGraphPrior",
+    "LeaveOneOut",
+    "ModalityFeatures",
+    "QBert4RecConfig",
+    "QBert4RecError",
+    "QBert4RecForMaskedLM",
+    "QBert4RecFusionConfig",
+    "QBert4RecFusionModel",
+    "QBert4RecModel",
+    "QBert4RecQuantizerConfig",
+    "QBert4RecQuantizerModel",
+    "QBert4RecTokenizer",
+    "Recommender",
+    "RunConfig",
+    "Sequences",
+    "__version__",
+    "import_published",
+    "leave_one_out",
+    "make_demo_domains",
+    "register",
+    "run_domain",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})
+
+
+def register() -> None:
+    """Registers the three families and the tokenizer with the Auto classes; twice is harmless."""
+    from ._registration import register_families
+
+    register_families()
+
+
+# The command line program answers `--help` without loading torch: there, and only there, its verbs
+# register the families before they work.
+if Path(sys.argv[0] if sys.argv else "").stem != "qbert4rec":
+    try:  # TEMPORARY
+        register()
+    except ImportError:
+        pass

@@ -1,0 +1,1 @@
+"""The `qbert4rec` command: one file a verb."""

@@ -1,0 +1,32 @@
+"""`qbert4rec evaluate`: the figures of a finished model on a domain."""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "Rank the whole catalogue for every test user and print HR and NDCG."
+EXAMPLE = """
+qbert4rec evaluate demo/run/model --domain demo/domains/TARGET
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="model folder")
+    parser.add_argument("--domain", required=True, help="domain folder")
+    parser.add_argument("--split", choices=("test", "validation"), default="test")
+    parser.add_argument("--json", metavar="FILE", help="write everything measured to this file")
+    parser.add_argument("--batch-size", type=int, default=256, help="users at a time")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from ..runs.evaluation import evaluate_model
+
+    result = evaluate_model(
+        arguments.model,
+        arguments.domain,
+        split=arguments.split,
+        batch_size=arguments.batch_size,
+    )
+    if arguments.json:
+        result.save(arguments.json)
+    print(result.table())

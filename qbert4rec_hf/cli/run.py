@@ -1,0 +1,21 @@
+"""`qbert4rec run`: all stages in their order."""
+
+from __future__ import annotations
+
+import argparse
+
+from .run_options import add_run_arguments, opened_run
+
+HELP = "Do all stages for a domain: features, fusion, semantic IDs, training, evaluation."
+EXAMPLE = """
+qbert4rec run --domain demo/domains/TARGET --output-dir runs/shop
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_run_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    with opened_run(arguments) as run:
+        run.all()

@@ -1,0 +1,54 @@
+"""What all verbs that work in a run folder take."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..runs.pipeline import Run
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the run folder, its domains and its settings."""
+    parser.add_argument(
+        "--output-dir", required=True, help="the run folder; one sub-folder a stage"
+    )
+    parser.add_argument(
+        "--domain", help="domain folder to recommend in; remembered in the run's config.yaml"
+    )
+    parser.add_argument(
+        "--pretrain-domain",
+        action="append",
+        metavar="DOMAIN",
+        help="domain folder to pre-train on, once for each; the target's own training part when "
+        "there is none",
+    )
+    parser.add_argument("--config", help="a config.yaml to start from")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="change one setting, for instance fusion.epochs=3; repeatable",
+    )
+    parser.add_argument("--seed", type=int, help="seed of everything random")
+
+
+@contextmanager
+def opened_run(arguments: argparse.Namespace) -> Iterator[Run]:
+    """Opens the run folder named on the command line and holds it against other processes."""
+    from ..runs.lock import run_lock
+    from ..runs.pipeline import Run
+
+    with run_lock(arguments.output_dir):
+        yield Run.open(
+            arguments.output_dir,
+            domain=arguments.domain,
+            pretrain_domains=arguments.pretrain_domain,
+            config=arguments.config,
+            assignments=arguments.set,
+            seed=arguments.seed,
+        )

@@ -1,0 +1,81 @@
+"""What is known of a domain besides its tables: `domain.json`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ..columns import DOMAIN_FILE
+from ..errors import QBert4RecError
+from ..files import read_json
+
+FORMAT_VERSION = 1
+BY_TIMESTAMPS = "timestamps"
+ON_TRUST = "trust"
+
+
+@dataclass(frozen=True)
+class DomainInfo:
+    """What is known of a domain besides its tables; `domain.json`.
+
+    Args:
+        name: short name, used in catalogues and reports.
+        source: where the data came from, in words.
+        time_order: "timestamps", or "trust" where the source has none and its order is believed.
+        tied_users: users whose test item has the time stamp of the item before, so that the
+            tie-break alone made it the test item; None where there are no time stamps.
+        repeats: whether any user has an item twice.
+        item_shuffle_seed: seed with which an importer shuffled the rows of the items; None where
+            they stand as the source had them.
+        tie_seed: seed of the hash that orders equal time stamps.
+        num_items: items in the catalogue.
+        num_users: users with at least one interaction.
+        num_interactions: all interactions.
+        format_version: version of the folder's form.
+    """
+
+    name: str
+    source: str = ""
+    time_order: str = ON_TRUST
+    tied_users: int | None = None
+    repeats: bool = False
+    item_shuffle_seed: int | None = None
+    tie_seed: int = 0
+    num_items: int = 0
+    num_users: int = 0
+    num_interactions: int = 0
+    format_version: int = FORMAT_VERSION
+
+    @property
+    def exclude_seen(self) -> bool:
+        """Whether ranking leaves out what a user already has, unless told otherwise."""
+        return not self.repeats
+
+
+def read_domain_info(folder: Path) -> DomainInfo:
+    """Reads `domain.json`; a folder without one is named after itself.
+
+    Raises:
+        QBert4RecError: the file is malformed, or of a later version than this package knows.
+    """
+    path = folder / DOMAIN_FILE
+    if not path.exists():
+        return DomainInfo(name=folder.resolve().name)
+    values = read_json(path)
+    if not isinstance(values, dict) or not isinstance(values.get("name"), str):
+        raise QBert4RecError(f'{path} must hold an object with "name"; write the domain again')
+    version = values.get("format_version", FORMAT_VERSION)
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise QBert4RecError(
+            f"{path}: format_version {version!r} is later than this package reads "
+            f"({FORMAT_VERSION}); upgrade qbert4rec-hf"
+        )
+    known: dict[str, Any] = {}
+    for field in fields(DomainInfo):
+        if field.name in values:
+            known[field.name] = values[field.name]
+    for name in ("tie_seed", "item_shuffle_seed"):
+        if not isinstance(known.get(name, 0), int | None):
+            raise QBert4RecError(f"{path}: {name} must be an integer, found {known[name]!r}")
+    return DomainInfo(**known)

@@ -1,0 +1,167 @@
+"""Importer of published splits in the form of MQL4GRec and LC-Rec."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from transformers.utils import logging
+
+from ..columns import IMAGES, ITEM_ID, TEXT, TITLE
+from ..errors import QBert4RecError
+from .codes import ImportedCodes, save_codes
+from .domain import Domain
+from .domain_files import domain_folder
+from .published_files import (
+    read_histories,
+    read_index,
+    read_item_ids,
+    read_item_texts,
+)
+from .sequences import Sequences
+
+logger = logging.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class ImportedDomain:
+    """What an importer found.
+
+    Args:
+        domain: catalogue and histories.
+        codes: published codes by key, the part of the file name after `index` ("lemb" of
+            `X.index_lemb.json`; "index" where there is none). Rows as in `domain.items`.
+    """
+
+    domain: Domain
+    codes: dict[str, ImportedCodes]
+
+    def save(self, folder: str | os.PathLike) -> Path:
+        """Writes the domain folder and, in it, `codes/<key>.parquet`."""
+        with domain_folder(folder) as temporary:
+            self.domain.write_into(temporary)
+            save_codes(self.codes, self.domain.item_ids, temporary)
+        self.domain.path = Path(folder)
+        return self.domain.path
+
+
+def import_published(
+    source_folder: str | os.PathLike, *, name: str | None = None, seed: int = 0
+) -> ImportedDomain:
+    """Imports a published split.
+
+    Reads `X.inter.json` (user -> item numbers, oldest first), `X.item2id` (item id, tab, number),
+    and where present `X.item.json` (number -> title, description, brand, categories) and
+    `X.index*.json` (number -> code tokens such as `<a_170>`). Where `X.item2id` is absent the
+    numbers serve as item ids.
+
+    Published files number items by first appearance, so a number tells how late an item came; the
+    rows of the items table are shuffled with `seed`. The histories have no time stamps: their
+    order is taken on trust and marked so.
+
+    Args:
+        source_folder: the folder, or the path of its `X.inter.json`.
+        name: X; found from `*.inter.json` when not given.
+        seed: seed of the shuffle.
+
+    Raises:
+        QBert4RecError: a file is missing or malformed; names file and key.
+
+    Source:
+        https://github.com/zhaijianyang/MQL4GRec, https://github.com/RUCAIBox/LC-Rec
+    """
+    folder, name = _find_source(Path(source_folder), name)
+    users, histories = read_histories(folder / f"{name}.inter.json")
+    index_paths = sorted(folder.glob(f"{_escaped(name)}.index*.json"))
+    tokens = {_code_key(path, name): read_index(path) for path in index_paths}
+    texts_path = folder / f"{name}.item.json"
+    texts = read_item_texts(texts_path) if texts_path.exists() else {}
+
+    ids_path = folder / f"{name}.item2id"
+    if ids_path.exists():
+        ids_of_numbers = read_item_ids(ids_path)
+    else:
+        logger.warning(f"{ids_path} does not exist; item numbers serve as item ids")
+        numbers = set(np.unique(histories.items).tolist()).union(
+            texts, *(t.numbers for t in tokens.values())
+        )
+        ids_of_numbers = {number: str(number) for number in sorted(numbers)}
+
+    numbers = np.fromiter(ids_of_numbers, dtype=np.int64, count=len(ids_of_numbers))
+    numbers = np.random.default_rng(seed).permutation(np.sort(numbers))
+    domain = Domain.from_sequences(
+        _items_table(numbers, ids_of_numbers, texts),
+        users,
+        _to_rows(histories, numbers, users, folder / f"{name}.inter.json"),
+        name=name,
+        source=f"published split {name}",
+        item_shuffle_seed=seed,
+    )
+    codes = {key: part.align(numbers) for key, part in tokens.items()}
+    for key, part in codes.items():
+        collisions = int(part.collides.sum())
+        if collisions:
+            logger.warning(
+                f"{name}: {collisions} of {len(numbers)} items share their {key} codes with "
+                "another item; they keep them and are flagged"
+            )
+    return ImportedDomain(domain, codes)
+
+
+def _find_source(source: Path, name: str | None) -> tuple[Path, str]:
+    suffix = ".inter.json"
+    if source.is_file() and source.name.endswith(suffix):
+        return source.parent, name or source.name.removesuffix(suffix)
+    if not source.is_dir():
+        raise QBert4RecError(f"{source} is not a folder; give the folder that holds X{suffix}")
+    if name is None:
+        names = sorted(path.name.removesuffix(suffix) for path in source.glob(f"*{suffix}"))
+        if not names:
+            raise QBert4RecError(f"{source} has no *{suffix}; it is no published split")
+        if len(names) > 1:
+            raise QBert4RecError(f"{source} holds several splits ({', '.join(names)}); name one")
+        name = names[0]
+    return source, name
+
+
+def _escaped(name: str) -> str:
+    import glob
+
+    return glob.escape(name)
+
+
+def _code_key(path: Path, name: str) -> str:
+    key = path.name.removeprefix(f"{name}.index").removesuffix(".json")
+    return key.strip("_-.") or "index"
+
+
+def _items_table(
+    numbers: np.ndarray, ids_of_numbers: dict[int, str], texts: dict[int, tuple]
+) -> pd.DataFrame:
+    found = [texts.get(number, (None, [])) for number in numbers.tolist()]
+    return pd.DataFrame(
+        {
+            ITEM_ID: pd.Series([ids_of_numbers[n] for n in numbers.tolist()], dtype=object),
+            TITLE: pd.Series([title for title, _ in found], dtype=object),
+            TEXT: pd.Series([text for _, text in found], dtype=object),
+            IMAGES: pd.Series([[] for _ in found], dtype=object),
+        }
+    )
+
+
+def _to_rows(histories: Sequences, numbers: np.ndarray, users: list[str], path: Path) -> Sequences:
+    """Turns item numbers into rows of the items table."""
+    sorter = np.argsort(numbers)
+    place = np.searchsorted(numbers, histories.items, sorter=sorter)
+    rows = sorter[np.minimum(place, len(numbers) - 1)]
+    unknown = np.flatnonzero(numbers[rows] != histories.items)
+    if len(unknown):
+        user = users[int(histories.row_index[unknown[0]])]
+        raise QBert4RecError(
+            f"{path}, user {user!r}: item {histories.items[unknown[0]]} has no item id; "
+            "the histories and the item2id file do not belong together"
+        )
+    return Sequences(rows, histories.offsets)

@@ -1,0 +1,12 @@
+"""The one exception that a user's mistake raises."""
+
+from __future__ import annotations
+
+
+class QBert4RecError(ValueError):
+    """A mistake in what the user gave.
+
+    The message is one line that names the file, row or argument and the way out. The command line
+    prints it without a traceback and exits with status 2; in a notebook it is an ordinary
+    `ValueError`.
+    """

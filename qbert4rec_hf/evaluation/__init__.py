@@ -1,0 +1,1 @@
+"""Ranking metrics, evaluation of a scorer, and the report page."""

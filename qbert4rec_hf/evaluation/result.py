@@ -1,0 +1,175 @@
+"""What an evaluation found, as an object and as a JSON file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import QBert4RecError
+from ..files import read_json, write_json
+from .metrics import ALL_ITEMS, PROTOCOLS, UNSEEN_ITEMS
+from .segments import Bucket
+
+PRIMARY_METRIC = "NDCG@10"
+FORMAT_VERSION = 1
+
+SEEN_RULES = {
+    ALL_ITEMS: "kept: items of the user's history compete and may be recommended",
+    UNSEEN_ITEMS: "excluded: items of the user's history are no candidates",
+}
+
+
+@dataclass(frozen=True)
+class ProtocolResult:
+    """Figures under one seen-item rule.
+
+    Attributes:
+        metrics: `{"HR@10": ..., "NDCG@10": ..., ...}`, means over users.
+        ranks: `[users]` int64, the target's rank for each user.
+        coverage: share of the catalogue that is among the first ten of any user.
+        by_popularity: metrics by the target's interactions in training.
+        by_history_length: metrics by the number of items in the history.
+    """
+
+    metrics: dict[str, float]
+    ranks: np.ndarray
+    coverage: float
+    by_popularity: list[Bucket]
+    by_history_length: list[Bucket]
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """What an evaluation found for one system.
+
+    Attributes:
+        name: how tables call the system.
+        split: `validation` or `test`.
+        num_items: candidates ranked for each user.
+        num_users: users evaluated.
+        num_seen_targets: users whose target is in their history already; with seen items
+            excluded these are misses by rule.
+        num_cold_targets: users whose target has no interaction in training.
+        protocols: figures by protocol, `all_items` and `unseen_items`.
+        seconds: wall time of scoring and ranking.
+        extra: what else belongs beside the figures (the rate of shared semantic IDs, say).
+    """
+
+    name: str
+    split: str
+    num_items: int
+    num_users: int
+    num_seen_targets: int
+    num_cold_targets: int
+    protocols: dict[str, ProtocolResult]
+    seconds: float
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def metric(self, name: str = PRIMARY_METRIC, protocol: str = ALL_ITEMS) -> float:
+        """One figure, by default the primary one."""
+        return self.protocols[protocol].metrics[name]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; names protocol, candidates and seen-item rule. No ranks."""
+        protocols = {}
+        for protocol, found in self.protocols.items():
+            protocols[protocol] = {
+                "seen_items": SEEN_RULES[protocol],
+                "metrics": found.metrics,
+                "coverage@10": found.coverage,
+                "by_target_popularity": [asdict(bucket) for bucket in found.by_popularity],
+                "by_history_length": [asdict(bucket) for bucket in found.by_history_length],
+            }
+        return {
+            "format_version": FORMAT_VERSION,
+            "name": self.name,
+            "primary_metric": PRIMARY_METRIC,
+            "protocol": {
+                "split": self.split,
+                "splitting": "leave-one-out: last item test, last but one validation",
+                "history": "training part and validation item"
+                if self.split == "test"
+                else "training part",
+                "candidates": "full catalogue, nothing sampled",
+                "num_candidates": self.num_items,
+                "ties": "against the target: rank = 1 + other items that score at least as high",
+                "unit": "items, not semantic IDs",
+            },
+            "counts": {
+                "users": self.num_users,
+                "items": self.num_items,
+                "targets_already_seen": self.num_seen_targets,
+                "targets_not_in_training": self.num_cold_targets,
+            },
+            "results": protocols,
+            "seconds": round(self.seconds, 2),
+            "extra": self.extra,
+        }
+
+    def save(self, path: str | os.PathLike, *, ranks: bool = False) -> None:
+        """Writes the JSON file, and with `ranks` the ranks beside it as safetensors.
+
+        Raises:
+            QBert4RecError: the file cannot be written.
+        """
+        path = Path(path)
+        write_json(path, self.to_dict())
+        if ranks:
+            from safetensors.numpy import save_file
+
+            arrays = {protocol: found.ranks for protocol, found in self.protocols.items()}
+            save_file(arrays, _ranks_path(path))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> EvaluationResult:
+        """Reads what `save` wrote; ranks are empty where they were not saved.
+
+        Raises:
+            QBert4RecError: the file is missing or not a result of this format.
+        """
+        path = Path(path)
+        value = read_json(path)
+        if not isinstance(value, dict) or value.get("format_version") != FORMAT_VERSION:
+            raise QBert4RecError(
+                f"{path} is not an evaluation result of format {FORMAT_VERSION}; evaluate again"
+            )
+        arrays = {protocol: np.empty(0, dtype=np.int64) for protocol in PROTOCOLS}
+        if _ranks_path(path).exists():
+            from safetensors.numpy import load_file
+
+            arrays.update(load_file(_ranks_path(path)))
+        try:
+            counts = value["counts"]
+            protocols = {
+                protocol: ProtocolResult(
+                    metrics=found["metrics"],
+                    ranks=arrays[protocol],
+                    coverage=found["coverage@10"],
+                    by_popularity=[Bucket(**b) for b in found["by_target_popularity"]],
+                    by_history_length=[Bucket(**b) for b in found["by_history_length"]],
+                )
+                for protocol, found in value["results"].items()
+            }
+            return cls(
+                name=value["name"],
+                split=value["protocol"]["split"],
+                num_items=counts["items"],
+                num_users=counts["users"],
+                num_seen_targets=counts["targets_already_seen"],
+                num_cold_targets=counts["targets_not_in_training"],
+                protocols=protocols,
+                seconds=value["seconds"],
+                extra=value["extra"],
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise QBert4RecError(
+                f"{path} lacks a part of an evaluation result ({error}); evaluate again"
+            ) from None
+
+
+def _ranks_path(path: Path) -> Path:
+    return path.with_suffix(".ranks.safetensors")

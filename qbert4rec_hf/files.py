@@ -1,0 +1,122 @@
+"""Writing folders and JSON so that nothing half-written is ever left behind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import QBert4RecError
+
+
+def read_json(path: str | os.PathLike) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+        QBert4RecError: the file is missing or is not JSON; names the file and the position.
+    """
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise QBert4RecError(f"{path} does not exist; check the folder's name") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise QBert4RecError(f"{path} is not valid JSON ({error}); write or fetch it again") from None
+
+
+def write_json(path: str | os.PathLike, value: Any) -> None:
+    """Writes JSON under a temporary name and renames it into place."""
+    path = Path(path)
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(json.dumps(value, indent=2, default=_plain) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise QBert4RecError(f"cannot write {path} ({error.strerror or error})") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def make_folder(path: str | os.PathLike) -> Path:
+    """Makes a folder and its parents.
+
+    Raises:
+        QBert4RecError: the folder cannot be made or written to.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise QBert4RecError(
+            f"cannot write to {path} ({error.strerror or error}); choose another output folder"
+        ) from None
+    if not os.access(path, os.W_OK):
+        raise QBert4RecError(
+            f"cannot write to {path} (permission denied); choose another output folder"
+        )
+    return path
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """Yields a temporary folder that takes the place of `path` when the block ends well.
+
+    What stood at `path` stays until then; a block that raises leaves it untouched.
+
+    Raises:
+        QBert4RecError: the parent folder cannot be written to.
+    """
+    path = Path(path)
+    make_folder(path.parent)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    # mkdtemp makes private folders; what we publish gets the ordinary mode.
+    temporary.chmod(0o755)
+    try:
+        yield temporary
+        old = None
+        if path.exists():
+            old = path.with_name(f".{path.name}.old.{os.getpid()}")
+            os.replace(path, old)
+        os.replace(temporary, path)
+        if old is not None:
+            shutil.rmtree(old)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def fingerprint(*parts: Any) -> str:
+    """A short, stable name of some values: 16 hexadecimal digits of a SHA-256.
+
+    Args:
+        parts: NumPy arrays (by type, shape and bytes), bytes, or anything that JSON can hold.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            digest.update(f"{part.dtype.str}{part.shape}".encode())
+            digest.update(np.ascontiguousarray(part).tobytes())
+        elif isinstance(part, bytes):
+            digest.update(part)
+        else:
+            digest.update(json.dumps(part, sort_keys=True, default=_plain).encode())
+        digest.update(b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"cannot write {type(value).__name__} as JSON")

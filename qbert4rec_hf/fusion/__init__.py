@@ -1,0 +1,1 @@
+"""Stage 1: text, image and structure of an item become one embedding."""

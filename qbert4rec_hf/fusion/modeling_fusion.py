@@ -1,0 +1,518 @@
+"""Fusion of an item's modalities with a depth of its own, stage 1 of Q-BERT4Rec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.utils import ModelOutput
+
+from .configuration_fusion import QBert4RecFusionConfig
+
+
+@dataclass
+class QBert4RecFusionOutput(ModelOutput):
+    """What the fusion model returns.
+
+    Args:
+        loss: sum of the terms below; only when asked for.
+        contrastive_loss: sum of the symmetric InfoNCE terms over all pairs.
+        consistency_loss: mean squared distance to the ID query, before its weight lambda.
+        depth_loss: distance of the stopping distribution from the wanted one, before its weight.
+        pair_losses: each InfoNCE term by the names of its pair, as `"fused-text"`.
+        fused: fused embeddings `[items, hidden]`.
+        depth: number of blocks that each item used `[items]`. In training mode every item passes
+            all blocks, and this is where it would stop.
+        gates: probability of stopping after each block, given that the item came so far
+            `[items, layers]`; 0 for blocks that an item did not run.
+        aligned: the modalities in the shared space `[items, modalities, hidden]`, unit length, in
+            the order of `config.modality_names`; zeros where missing.
+        aligned_mask: which of them are present `[items, modalities]`.
+    """
+
+    loss: torch.Tensor | None = None
+    contrastive_loss: torch.Tensor | None = None
+    consistency_loss: torch.Tensor | None = None
+    depth_loss: torch.Tensor | None = None
+    pair_losses: dict[str, torch.Tensor] | None = None
+    fused: torch.Tensor | None = None
+    depth: torch.Tensor | None = None
+    gates: torch.Tensor | None = None
+    aligned: torch.Tensor | None = None
+    aligned_mask: torch.Tensor | None = None
+
+
+def info_nce(first: torch.Tensor, second: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Symmetric InfoNCE between two views of the same items, other items as negatives.
+
+    Args:
+        first, second: `[items, hidden]`, row by row the same item.
+        temperature: the cosines are divided by it.
+
+    Returns:
+        A scalar; exactly 0 for fewer than two items, where there is nothing to tell apart.
+    """
+    if len(first) < 2:
+        return (first.sum() + second.sum()) * 0.0
+    logits = F.normalize(first, dim=-1) @ F.normalize(second, dim=-1).T / temperature
+    target = torch.arange(len(first), device=first.device)
+    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+
+
+def eager_attention_forward(module, query, key, value, attention_mask, scaling, dropout, **kwargs):
+    """Attention written out; same arguments and result as the fast ones of transformers."""
+    weights = query @ key.transpose(2, 3) * scaling
+    if attention_mask is not None:
+        weights = weights + attention_mask
+    weights = F.dropout(weights.softmax(dim=-1), p=dropout, training=module.training)
+    return (weights @ value).transpose(1, 2).contiguous(), weights
+
+
+class QBert4RecModalityAlignment(nn.Module):
+    """Takes one modality into the shared space and pools an item's vectors of it (equation 3).
+
+    Features are normalised, projected and normalised again, so that the dot product of the
+    equation is the cosine that the text names.
+    """
+
+    def __init__(self, input_size: int, config: QBert4RecFusionConfig):
+        super().__init__()
+        self.projection = nn.Linear(input_size, config.hidden_size, bias=False)
+        self.temperature = config.attention_temperature
+
+    def forward(
+        self, features: torch.Tensor, mask: torch.Tensor, query: torch.Tensor
+    ) -> torch.Tensor:
+        """Pools `[items, vectors, features]` by a query `[items, hidden]` to `[items, hidden]`.
+
+        The result has unit length, or is zero where `mask` `[items, vectors]` has no vector.
+        """
+        # Whatever stands in a masked place, NaN included, must not reach the sum.
+        features = torch.where(mask[..., None], features, 0.0).to(self.projection.weight.dtype)
+        aligned = F.normalize(self.projection(F.normalize(features, dim=-1)), dim=-1)
+        cosine = (F.normalize(query, dim=-1)[:, None] * aligned).sum(-1)
+        scores = (cosine / self.temperature).masked_fill(~mask, torch.finfo(cosine.dtype).min)
+        pooled = (scores.softmax(dim=-1)[..., None] * aligned).sum(1)
+        return F.normalize(pooled, dim=-1)
+
+
+class QBert4RecCrossAttention(nn.Module):
+    """Multi-head attention of an item's state over its modality vectors."""
+
+    is_causal = False
+    num_key_value_groups = 1
+
+    def __init__(self, config: QBert4RecFusionConfig):
+        super().__init__()
+        self.config = config
+        self.head_size = config.hidden_size // config.num_attention_heads
+        self.scaling = self.head_size**-0.5
+        self.query = nn.Linear(config.hidden_size, config.hidden_size)
+        self.key = nn.Linear(config.hidden_size, config.hidden_size)
+        self.value = nn.Linear(config.hidden_size, config.hidden_size)
+        self.output = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(
+        self, hidden: torch.Tensor, content: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
+        """`hidden [items, hidden]` over `content [items, modalities, hidden]` with its `mask`."""
+        query, key, value = (
+            states.unflatten(-1, (-1, self.head_size)).transpose(1, 2)
+            for states in (self.query(hidden)[:, None], self.key(content), self.value(content))
+        )
+        has_content = mask.any(-1, keepdim=True)
+        # An item without content attends to nothing; its row is opened and its result dropped.
+        blocked = torch.zeros_like(mask, dtype=query.dtype).masked_fill(
+            ~(mask | ~has_content), torch.finfo(query.dtype).min
+        )
+        attention = ALL_ATTENTION_FUNCTIONS.get_interface(
+            self.config._attn_implementation, eager_attention_forward
+        )
+        attended, _ = attention(
+            self, query, key, value, blocked[:, None, None], scaling=self.scaling, dropout=0.0
+        )
+        return self.output(attended.flatten(1)) * has_content.to(attended.dtype)
+
+
+class QBert4RecFusionLayer(GradientCheckpointingLayer):
+    """A transformer block with layer norm first: cross-attention, then feed-forward (eq. 4)."""
+
+    def __init__(self, config: QBert4RecFusionConfig):
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.attention = QBert4RecCrossAttention(config)
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps),
+            nn.Linear(config.hidden_size, config.intermediate_size),
+            nn.GELU(),
+            nn.Linear(config.intermediate_size, config.hidden_size),
+        )
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self, hidden: torch.Tensor, content: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
+        """Returns the next state `[items, hidden]`."""
+        hidden = hidden + self.dropout(self.attention(self.attention_norm(hidden), content, mask))
+        return hidden + self.dropout(self.feed_forward(hidden))
+
+
+class QBert4RecStopGate(nn.Module):
+    """The gating vector g = sigmoid(MLP(h)) of a layer, and the item's probability to stop.
+
+    The paper asks for a decision finer than the mean of the vector: its channels are weighed by
+    learned weights that sum to one.
+    """
+
+    def __init__(self, config: QBert4RecFusionConfig):
+        super().__init__()
+        width = max(config.hidden_size // 4, 1)
+        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.mlp = nn.Sequential(
+            nn.Linear(config.hidden_size, width), nn.GELU(), nn.Linear(width, config.hidden_size)
+        )
+        self.channel_weight = nn.Parameter(torch.zeros(config.hidden_size))
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """`[items, hidden]` to a probability `[items]`."""
+        gate = self.mlp(self.norm(hidden)).sigmoid()
+        return gate @ self.channel_weight.softmax(dim=0)
+
+
+class QBert4RecFusionPreTrainedModel(PreTrainedModel):
+    """Loading, saving and initialisation of the fusion family."""
+
+    config_class = QBert4RecFusionConfig
+    base_model_prefix = "fusion"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _no_split_modules = ["QBert4RecFusionLayer"]
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module):
+        super()._init_weights(module)
+        if isinstance(module, QBert4RecModalityAlignment):
+            # A rotation (or a projection, where the space is smaller) keeps the content's cosines.
+            init.orthogonal_(module.projection.weight)
+        elif isinstance(module, QBert4RecStopGate):
+            init.zeros_(module.channel_weight)
+            # Start from gates that differ among items, at about the wanted depth.
+            init.xavier_normal_(module.mlp[0].weight)
+            init.xavier_normal_(module.mlp[2].weight)
+            chance = 1.0 / max(float(self.config.expected_depth), 1.0 + 1e-3)
+            init.constant_(module.mlp[2].bias, float(torch.logit(torch.tensor(chance))))
+        elif isinstance(module, QBert4RecFusionModel):
+            init.normal_(module.shared_query, std=1.0)
+            init.normal_(module.modality_embedding, std=self.config.initializer_range)
+        elif isinstance(module, nn.Embedding):
+            init.normal_(module.weight, std=self.config.query_noise)
+
+
+class QBert4RecFusionModel(QBert4RecFusionPreTrainedModel):
+    """Fuses text, image and structure of an item into one embedding.
+
+    **Queries.** The query of an item is the shared query plus an offset of its own, which starts
+    as small noise. In training the offset is left out for a share `id_dropout` of the items, so
+    that the shared query alone also works: it stands in for items that come later. The target of
+    the consistency term stays the item's own query in both cases, which draws its two views
+    together.
+
+    **Depth.** Halting in the manner of PonderNet. After block l the gate gives a probability
+    lambda_l to stop there, so that an item stops after block l with p_l = lambda_l * prod_{j<l}
+    (1 - lambda_j), the last block taking the rest. Its embedding is the mean of the states h^(l)
+    weighed by p_l, which makes the decision differentiable. In training the mean over the items
+    of p is led towards a truncated geometric distribution with mean `expected_depth` by a
+    Kullback-Leibler term: the population is to use that many layers, each item is free. Outside
+    training an item stops as soon as `stop_threshold` of its probability is spent, and the block
+    it stopped at takes the rest. `embed` then drops it from the batch, `forward` computes the
+    same under a mask.
+
+    **Output.** The weighed mean of the states, plus the mean of the modality vectors that are
+    there (`content_residual`), under a layer norm without weights: every item has the same
+    length. An item without any modality is represented by its query alone.
+
+    Source: sections 3.3 and 4 of the Q-BERT4Rec paper; Banino et al. 2021 (PonderNet) for halting.
+
+    Example:
+
+        >>> config = QBert4RecFusionConfig(modalities={"text": 8}, num_items=3, hidden_size=16)
+        >>> model = QBert4RecFusionModel(config)
+        >>> model.embed({"text": torch.randn(3, 1, 8)}).fused.shape
+        torch.Size([3, 16])
+    """
+
+    def __init__(self, config: QBert4RecFusionConfig):
+        super().__init__(config)
+        self.alignment = nn.ModuleDict(
+            {
+                name: QBert4RecModalityAlignment(config.modalities[name], config)
+                for name in config.modality_names
+            }
+        )
+        self.modality_embedding = nn.Parameter(torch.zeros(len(config.modalities), config.hidden_size))
+        self.content_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.shared_query = nn.Parameter(torch.zeros(config.hidden_size))
+        self.item_query = None
+        if config.num_items:
+            self.item_query = nn.Embedding(config.num_items, config.hidden_size)
+        self.layers = nn.ModuleList(QBert4RecFusionLayer(config) for _ in range(config.max_layers))
+        self.gates = None
+        if config.depth == "dynamic":
+            # The last block needs no gate: whoever is left stops there.
+            self.gates = nn.ModuleList(
+                QBert4RecStopGate(config) for _ in range(config.max_layers - 1)
+            )
+        self.post_init()
+
+    def drop_item_table(self) -> QBert4RecFusionModel:
+        """Forgets the own queries, for use with another catalogue; returns the model itself.
+
+        A table is never re-indexed: row numbers of one catalogue mean nothing in another.
+        """
+        self.item_query = None
+        self.config.num_items = 0
+        self.config.catalog_fingerprint = None
+        return self
+
+    def forward(
+        self,
+        features: dict[str, torch.Tensor],
+        feature_mask: dict[str, torch.Tensor] | None = None,
+        item_index: torch.LongTensor | None = None,
+        return_loss: bool = True,
+    ) -> QBert4RecFusionOutput:
+        """Fuses a batch of items and computes the loss (equation 5).
+
+        Args:
+            features: a tensor `[items, vectors, features]` for each modality. One that is left
+                out counts as missing for all items.
+            feature_mask: which vectors are there, `[items, vectors]` of bool; all of them if left
+                out.
+            item_index: row of each item's own query `[items]`; -1, or None for the whole batch,
+                takes the shared query.
+            return_loss: whether to compute the loss terms.
+
+        Raises:
+            ValueError: a modality that the model does not know, vectors of another size, or an
+                index outside the table.
+        """
+        features, masks = self._check(features, feature_mask, item_index)
+        query, own = self._queries(item_index, len(next(iter(features.values()))))
+        aligned, present = self._align(features, masks, query)
+        content = self.content_norm(aligned + self.modality_embedding)
+
+        hidden, states, gates = query, [], []
+        for number, layer in enumerate(self.layers):
+            hidden = layer(hidden, content, present)
+            states.append(hidden)
+            gates.append(self._gate(number, hidden))
+        gates = torch.stack(gates, dim=1)
+        stop, depth = self._stop_distribution(gates)
+        mixed = (stop[..., None] * torch.stack(states, dim=1)).sum(1)
+        fused = self._finish(mixed, aligned, present)
+        if not self.training:
+            layer_number = torch.arange(1, gates.shape[1] + 1, device=gates.device)
+            gates = gates * (layer_number <= depth[:, None])
+
+        output = QBert4RecFusionOutput(
+            fused=fused, depth=depth, gates=gates, aligned=aligned, aligned_mask=present
+        )
+        if return_loss:
+            self._add_losses(output, stop, own)
+        return output
+
+    @torch.no_grad()
+    def embed(
+        self,
+        features: dict[str, torch.Tensor],
+        feature_mask: dict[str, torch.Tensor] | None = None,
+        item_index: torch.LongTensor | None = None,
+    ) -> QBert4RecFusionOutput:
+        """Fuses items without gradient or dropout; those that stop leave the batch.
+
+        Takes and returns what `forward` does, without losses, and gives the same embeddings.
+        """
+        training = self.training
+        self.eval()
+        try:
+            features, masks = self._check(features, feature_mask, item_index)
+            query, _ = self._queries(item_index, len(next(iter(features.values()))))
+            aligned, present = self._align(features, masks, query)
+            content = self.content_norm(aligned + self.modality_embedding)
+            mixed, depth, gates = self._run_until_stopped(query, content, present)
+            fused = self._finish(mixed, aligned, present)
+        finally:
+            self.train(training)
+        return QBert4RecFusionOutput(
+            fused=fused, depth=depth, gates=gates, aligned=aligned, aligned_mask=present
+        )
+
+    def _run_until_stopped(self, query, content, present):
+        mixed = torch.zeros_like(query)
+        depth = torch.zeros(len(query), dtype=torch.long, device=query.device)
+        gates = query.new_zeros(len(query), self.config.max_layers)
+        rows = torch.arange(len(query), device=query.device)
+        hidden, left = query, query.new_ones(len(query))
+        for number, layer in enumerate(self.layers):
+            if not len(rows):
+                break
+            hidden = layer(hidden, content, present)
+            gate = self._gate(number, hidden)
+            gates[rows, number] = gate
+            stops = self._stops(left * (1 - gate), number)
+            mixed[rows] += torch.where(stops, left, left * gate)[:, None] * hidden
+            depth[rows] = number + 1
+            goes_on = ~stops
+            rows, left = rows[goes_on], (left * (1 - gate))[goes_on]
+            hidden, content, present = hidden[goes_on], content[goes_on], present[goes_on]
+        return mixed, depth, gates
+
+    def _gate(self, number: int, hidden: torch.Tensor) -> torch.Tensor:
+        """Probability to stop after block `number`, counted from 0: `[items]`."""
+        if number == self.config.max_layers - 1:
+            return hidden.new_ones(len(hidden))
+        if self.gates is None:
+            return hidden.new_zeros(len(hidden))
+        return self.gates[number](hidden)
+
+    def _stops(self, left_after: torch.Tensor, number: int) -> torch.Tensor:
+        """Whether an item is done after block `number`, given the probability then left."""
+        if number == self.config.max_layers - 1:
+            return torch.ones_like(left_after, dtype=torch.bool)
+        if self.gates is None:
+            return torch.zeros_like(left_after, dtype=torch.bool)
+        return left_after <= 1 - self.config.stop_threshold
+
+    def _stop_distribution(self, gates: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The share of each block in the embedding `[items, layers]`, and the depth `[items]`."""
+        left_after = (1 - gates).cumprod(dim=1)
+        left_before = torch.cat([torch.ones_like(gates[:, :1]), left_after[:, :-1]], dim=1)
+        stops = torch.stack(
+            [self._stops(left_after[:, n], n) for n in range(gates.shape[1])], dim=1
+        )
+        depth = stops.int().argmax(dim=1) + 1
+        if self.training:
+            return gates * left_before, depth
+        layer_number = torch.arange(1, gates.shape[1] + 1, device=gates.device)
+        share = torch.where(layer_number == depth[:, None], left_before, gates * left_before)
+        return share * (layer_number <= depth[:, None]), depth
+
+    def _finish(self, mixed, aligned, present) -> torch.Tensor:
+        if self.config.content_residual:
+            # Unit vectors are stretched to the length of a state whose elements are of order one.
+            scale = self.config.hidden_size**0.5
+            count = present.sum(-1, keepdim=True).clamp(min=1)
+            mixed = mixed + scale * aligned.sum(1) / count
+        return F.layer_norm(mixed, mixed.shape[-1:], eps=self.config.layer_norm_eps)
+
+    def _queries(self, item_index, num_items) -> tuple[torch.Tensor, torch.Tensor]:
+        """The queries to use, and each item's own one: both `[items, hidden]`."""
+        shared = self.shared_query.expand(num_items, -1)
+        if item_index is None or self.item_query is None:
+            return shared, shared
+        known = item_index >= 0
+        offset = self.item_query(item_index.clamp(min=0)) * known[:, None]
+        own = shared + offset
+        if not self.training or not self.config.id_dropout:
+            return own, own
+        kept = torch.rand(num_items, 1, device=offset.device) >= self.config.id_dropout
+        return shared + offset * kept, own
+
+    def _align(self, features, masks, query) -> tuple[torch.Tensor, torch.Tensor]:
+        vectors, present = [], []
+        for name in self.config.modality_names:
+            if name in features:
+                vectors.append(self.alignment[name](features[name], masks[name], query))
+                present.append(masks[name].any(-1))
+            else:
+                vectors.append(torch.zeros_like(query))
+                present.append(torch.zeros(len(query), dtype=torch.bool, device=query.device))
+        return torch.stack(vectors, dim=1), torch.stack(present, dim=1)
+
+    def _add_losses(self, output: QBert4RecFusionOutput, stop, own) -> None:
+        names = self.config.modality_names
+        pairs = [(output.fused, output.aligned_mask.any(-1))]
+        pairs += [(output.aligned[:, m], output.aligned_mask[:, m]) for m in range(len(names))]
+        labels = ["fused", *names]
+        output.pair_losses = {}
+        for first in range(len(pairs)):
+            for second in range(first + 1, len(pairs)):
+                both = pairs[first][1] & pairs[second][1]
+                output.pair_losses[f"{labels[first]}-{labels[second]}"] = info_nce(
+                    pairs[first][0][both],
+                    pairs[second][0][both],
+                    self.config.contrastive_temperature,
+                )
+        output.contrastive_loss = torch.stack(list(output.pair_losses.values())).sum()
+        output.consistency_loss = F.mse_loss(output.fused, own.detach())
+        output.loss = (
+            output.contrastive_loss + self.config.consistency_weight * output.consistency_loss
+        )
+        if self.gates is not None:
+            output.depth_loss = self._depth_loss(output.gates)
+            output.loss = output.loss + self.config.depth_weight * output.depth_loss
+
+    def _depth_loss(self, gates: torch.Tensor) -> torch.Tensor:
+        """KL divergence of the mean stopping distribution from the wanted one."""
+        left_before = torch.cat(
+            [torch.ones_like(gates[:, :1]), (1 - gates).cumprod(dim=1)[:, :-1]], dim=1
+        )
+        used = (gates * left_before).mean(0)
+        wanted = truncated_geometric(self.config.expected_depth, self.config.max_layers)
+        wanted = torch.tensor(wanted, dtype=used.dtype, device=used.device)
+        return (used * (used.clamp(min=1e-6) / wanted).log()).sum()
+
+    def _check(self, features, feature_mask, item_index):
+        if not features:
+            raise ValueError("features is empty; give at least one modality, fully masked if need be")
+        masks = {}
+        for name, values in features.items():
+            if name not in self.config.modalities:
+                raise ValueError(
+                    f"features[{name!r}] is not a modality of this model; it has "
+                    f"{', '.join(self.config.modality_names)}"
+                )
+            size = self.config.modalities[name]
+            if values.dim() != 3 or values.shape[-1] != size:
+                raise ValueError(
+                    f"features[{name!r}] has shape {list(values.shape)}; this model takes "
+                    f"[items, vectors, {size}]"
+                )
+            mask = (feature_mask or {}).get(name)
+            masks[name] = (
+                torch.ones(values.shape[:2], dtype=torch.bool, device=values.device)
+                if mask is None
+                else mask.bool()
+            )
+        if item_index is not None and len(item_index):
+            highest = int(item_index.max())
+            if highest >= self.config.num_items and highest >= 0:
+                raise ValueError(
+                    f"item_index {highest} is outside the {self.config.num_items} own queries of "
+                    "this model; leave item_index out to use the shared query"
+                )
+        return features, masks
+
+
+def truncated_geometric(mean: float, length: int) -> list[float]:
+    """A geometric distribution over 1..length, cut off and scaled to have the given mean.
+
+    Found by bisection on the ratio of neighbouring probabilities, which may exceed 1 for means
+    above the middle.
+    """
+    low, high = 1e-4, 1e4
+    for _ in range(100):
+        ratio = (low * high) ** 0.5
+        weights = [ratio**n for n in range(length)]
+        found = sum((n + 1) * weight for n, weight in enumerate(weights)) / sum(weights)
+        low, high = (ratio, high) if found < mean else (low, ratio)
+    return [weight / sum(weights) for weight in weights]
+
+
+__all__ = ["QBert4RecFusionModel", "QBert4RecFusionPreTrainedModel"]

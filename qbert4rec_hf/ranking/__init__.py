@@ -1,0 +1,1 @@
+"""Ranking the catalogue: exact top-K, the item-graph prior, and their mixture with the model."""

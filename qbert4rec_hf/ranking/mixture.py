@@ -1,0 +1,131 @@
+"""Mixing the sequence model with the item-graph prior, and choosing how much of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import QBert4RecError
+from .ranks import PROTOCOLS, UNSEEN_ITEMS, discounted_gain, target_ranks
+
+if TYPE_CHECKING:
+    from ..data.sequences import Sequences
+
+WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""The grid on which the prior's weight is chosen."""
+
+
+def prior_distribution(prior_scores: np.ndarray | Tensor) -> Tensor:
+    """The prior's scores as a distribution over the items: negatives to zero, then sum to one.
+
+    A linear model's weights are already on a linear scale (they estimate how likely an item is
+    with the history), so that dividing by their sum is all it takes; a softmax would ask for a
+    temperature, and flattens them without one. A negative score only says "less likely than not
+    at all". A row without any positive score becomes all zeros: such a prior has no opinion, and
+    mixing with it leaves the order of the model as it is.
+
+    Args:
+        prior_scores: `[batch, items]`.
+
+    Returns:
+        `[batch, items]`, rows sum to one or are zero.
+    """
+    positive = torch.as_tensor(prior_scores).clamp(min=0)
+    total = positive.sum(dim=1, keepdim=True)
+    return positive / torch.where(total > 0, total, torch.ones_like(total))
+
+
+def mix(
+    log_probabilities: np.ndarray | Tensor, prior_scores: np.ndarray | Tensor, weight: float
+) -> Tensor:
+    r"""The linear mixture of model and prior.
+
+    \[ s = (1 - w) \cdot softmax(log\,p) + w \cdot prior \]
+
+    Args:
+        log_probabilities: `[batch, items]` of the sequence model, normalised or not; minus
+            infinity (an item of another domain) stays minus infinity.
+        prior_scores: `[batch, items]` of `ItemGraphPrior.score`.
+        weight: w, the share of the prior, 0 to 1. At 0 the order is the model's own.
+
+    Returns:
+        `[batch, items]` float32 on the device of `log_probabilities`; higher is better.
+
+    Raises:
+        QBert4RecError: shapes differ or the weight is outside 0 to 1.
+    """
+    if not 0 <= weight <= 1:
+        raise QBert4RecError(f"the prior's weight must be from 0 to 1, got {weight}")
+    log_probabilities = torch.as_tensor(log_probabilities)
+    prior_scores = torch.as_tensor(prior_scores, device=log_probabilities.device)
+    if log_probabilities.shape != prior_scores.shape:
+        raise QBert4RecError(
+            f"scores of model and prior differ in shape: {tuple(log_probabilities.shape)} and "
+            f"{tuple(prior_scores.shape)}; fit the prior on the same catalogue"
+        )
+    probabilities = torch.softmax(log_probabilities.float(), dim=1)
+    mixed = (1 - weight) * probabilities + weight * prior_distribution(prior_scores.float())
+    return mixed.masked_fill(log_probabilities == -torch.inf, -torch.inf)
+
+
+@dataclass(frozen=True)
+class MixtureChoice:
+    """The prior's weight for each protocol, and how each weight did on validation.
+
+    Attributes:
+        weights: protocol -> weight.
+        curves: protocol -> list of `(weight, NDCG@k)` over the grid.
+        k: the cut-off.
+    """
+
+    weights: dict[str, float]
+    curves: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    k: int = 10
+
+
+def choose_weights(
+    batches: Iterable[tuple[Tensor, dict[str, np.ndarray], np.ndarray, Sequences]],
+    *,
+    weights: Sequence[float] = WEIGHTS,
+    k: int = 10,
+) -> MixtureChoice:
+    """Chooses the prior's weight by NDCG@k on validation users, for both protocols at once.
+
+    Args:
+        batches: yields `(log_probabilities [batch, items], prior scores [batch, items] by
+            protocol, targets [batch], histories)` of validation users; only ranks are kept, so
+            any number of users fits.
+        weights: grid; of equally good weights the smaller wins.
+        k: cut-off.
+
+    Raises:
+        QBert4RecError: there are no validation users, or no weights to choose from.
+    """
+    if not weights:
+        raise QBert4RecError("weights holds no weight to choose from")
+    gains = {protocol: np.zeros(len(weights)) for protocol in PROTOCOLS}
+    users = 0
+    for log_probabilities, prior_scores, targets, histories in batches:
+        users += len(targets)
+        for protocol in PROTOCOLS:
+            seen = histories if protocol == UNSEEN_ITEMS else None
+            for index, weight in enumerate(weights):
+                mixed = mix(log_probabilities, prior_scores[protocol], weight)
+                ranks = target_ranks(mixed, targets, seen)
+                gains[protocol][index] += discounted_gain(ranks, k).sum()
+    if users == 0:
+        raise QBert4RecError("no validation users to choose the prior's weight on")
+    best = {protocol: float(weights[int(np.argmax(gains[protocol]))]) for protocol in PROTOCOLS}
+    curves = {
+        protocol: [
+            (float(weight), float(gain / users))
+            for weight, gain in zip(weights, gains[protocol], strict=True)
+        ]
+        for protocol in PROTOCOLS
+    }
+    return MixtureChoice(best, curves, k)

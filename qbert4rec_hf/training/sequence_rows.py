@@ -1,0 +1,164 @@
+"""Histories as rows that the Trainer reads, and ranking batches for evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from ..data.sequences import Sequences
+from ..errors import QBert4RecError
+
+MIN_TRAINING_LENGTH = 2
+
+
+@dataclass(frozen=True)
+class DomainHistories:
+    """Histories of one domain, items numbered as in the catalogue of all domains.
+
+    Args:
+        train: training histories, without any validation or test item.
+        validation: what is known before each validation target, one row a user.
+        targets: `[users]`, the item taken next, by row of the catalogue.
+        domain: number of the domain.
+    """
+
+    train: Sequences
+    validation: Sequences
+    targets: np.ndarray
+    domain: int = 0
+
+
+class HistoryRows(Dataset):
+    """Training rows `{"items", "domain"}`; histories of a single item have nothing to learn from.
+
+    Raises:
+        QBert4RecError: no history has two items.
+    """
+
+    def __init__(self, domains: Sequence[DomainHistories]):
+        kept = [d.train.take(d.train.lengths >= MIN_TRAINING_LENGTH) for d in domains]
+        self.sequences = Sequences.concat(kept)
+        self.domains = np.repeat([d.domain for d in domains], [len(rows) for rows in kept])
+        if not len(self.sequences):
+            raise QBert4RecError(
+                "no training history has two items; the interactions are too few to learn from"
+            )
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def __getitem__(self, row: int) -> dict:
+        return {"items": self.sequences[row], "domain": self.domains[row]}
+
+
+class RankingRows(Dataset):
+    """Evaluation rows `{"items", "target", "domain"}`, shortest history first (no padding lost)."""
+
+    def __init__(self, domains: Sequence[DomainHistories]):
+        sequences = Sequences.concat([d.validation for d in domains])
+        targets = np.concatenate([np.asarray(d.targets, dtype=np.int64) for d in domains])
+        numbers = np.repeat([d.domain for d in domains], [len(d.targets) for d in domains])
+        order = np.argsort(sequences.lengths, kind="stable")
+        self.sequences = sequences.take(order)
+        self.targets, self.domains = targets[order], numbers[order]
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def __getitem__(self, row: int) -> dict:
+        return {
+            "items": self.sequences[row],
+            "target": self.targets[row],
+            "domain": self.domains[row],
+        }
+
+
+class LengthBatches(Sampler[int]):
+    """Row numbers in an order in which each batch holds histories of like length.
+
+    Transformers' own grouping walks from long to short within a large chunk, which is a curriculum
+    in disguise; here the batches themselves come in random order.
+
+    Args:
+        lengths: `[rows]`.
+        batch_size: rows a batch.
+        chunk: batches that are sorted together; smaller is more random, larger pads less.
+    """
+
+    def __init__(self, lengths: np.ndarray, batch_size: int, chunk: int = 16):
+        self.lengths, self.batch_size, self.chunk = lengths, batch_size, chunk
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        # Drawn from torch's generator: the Trainer saves it, and every process seeds it alike.
+        generator = np.random.default_rng(torch.randint(2**62, ()).item())
+        order = generator.permutation(len(self.lengths))
+        batches = []
+        size = self.chunk * self.batch_size
+        for start in range(0, len(order), size):
+            part = order[start : start + size]
+            part = part[np.argsort(self.lengths[part], kind="stable")]
+            batches += [
+                part[i : i + self.batch_size] for i in range(0, len(part), self.batch_size)
+            ]
+        last = batches.pop() if len(batches[-1]) < self.batch_size else None
+        generator.shuffle(batches)
+        yield from (int(row) for batch in batches for row in batch)
+        # A short batch in the middle would shift the limits of all that follow.
+        if last is not None:
+            yield from (int(row) for row in last)
+
+
+class RankingCollator:
+    """Pads histories for `score_items`: token ids, attention mask, item rows, target, domain.
+
+    Args:
+        item_tokens: `[items, levels]`, token ids of the catalogue.
+        max_items: the latest items that the model reads; `history` keeps all of them, since seen
+            items are left out of a ranking however long ago they were.
+    """
+
+    def __init__(self, item_tokens: torch.Tensor, max_items: int):
+        self.item_tokens, self.max_items = item_tokens, max_items
+
+    def __call__(self, rows: Sequence[dict]) -> dict[str, torch.Tensor]:
+        batch = encode_histories(
+            Sequences.from_lists([row["items"] for row in rows]), self.item_tokens, self.max_items
+        )
+        longest = max(len(row["items"]) for row in rows)
+        history = torch.full((len(rows), longest), -1)
+        for number, row in enumerate(rows):
+            history[number, : len(row["items"])] = torch.from_numpy(np.asarray(row["items"]))
+        batch["history"] = history
+        batch["target"] = torch.tensor([int(row["target"]) for row in rows])
+        batch["domain_ids"] = torch.tensor([int(row["domain"]) for row in rows])
+        return batch
+
+
+def encode_histories(
+    histories: Sequences, item_tokens: torch.Tensor, max_items: int
+) -> dict[str, torch.Tensor]:
+    """The latest items of each history as `input_ids` and `attention_mask`, padded on the left.
+
+    Args:
+        histories: one row a user; rows may be empty.
+        item_tokens: `[items, levels]`.
+        max_items: the latest items to keep.
+
+    Returns:
+        Both `[rows, items * levels]`.
+    """
+    histories = histories.last(max_items)
+    lengths = histories.lengths
+    width = int(lengths.max(initial=0))
+    valid = torch.from_numpy(np.arange(width) >= (width - lengths)[:, None])
+    tokens = torch.zeros(len(lengths), width, item_tokens.shape[1], dtype=torch.long)
+    tokens[valid] = item_tokens[torch.from_numpy(histories.items)]
+    mask = valid.repeat_interleave(item_tokens.shape[1], dim=1).long()
+    return {"input_ids": tokens.flatten(1), "attention_mask": mask}

@@ -1,0 +1,89 @@
+"""How stage 3 is trained: one dataclass and the presets that recipes start from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..sequence.data_collator import FINETUNING_MASKS, PRETRAINING_MASKS
+
+
+@dataclass
+class SequenceSettings:
+    """Settings of one training run of the sequence model, pre-training and fine-tuning alike.
+
+    Args:
+        epochs: passes over the training histories.
+        batch_size: histories a step and device.
+        gradient_accumulation: steps whose gradients are added before an update.
+        learning_rate: highest learning rate, reached after the warm-up.
+        warmup: share of the updates during which the learning rate rises.
+        schedule: what the learning rate does afterwards, a name that transformers knows.
+        weight_decay: of AdamW.
+        max_grad_norm: gradients are scaled down to this norm.
+        masks: share of items that each mask hides, by name.
+        mask_weights: how often a history draws each mask; equally often without it.
+        combination: how several masks share a history, see `DataCollatorForMultiMask`.
+        crop_probability: share of histories cut to a random prefix.
+        patience: evaluations without a better validation NDCG@10 after which training stops.
+        evaluate_every: epochs between two evaluations.
+        evaluate_from: share of the epochs before the first evaluation; the best checkpoint never
+            lies there, and ranking every user for it is wasted time.
+        select_by: protocol of the validation NDCG@10 that picks the checkpoint: the whole
+            catalogue, or without the items of the user's own history.
+        seed: of weights, order, masks and dropout.
+        bf16: mixed precision in bfloat16.
+        num_threads: CPU threads; PyTorch's choice without it.
+    """
+
+    epochs: int = 30
+    batch_size: int = 256
+    gradient_accumulation: int = 1
+    learning_rate: float = 1e-3
+    warmup: float = 0.05
+    schedule: str = "cosine"
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    masks: dict[str, float] = field(default_factory=lambda: {"last": 0.0, "random": 0.3})
+    mask_weights: dict[str, float] | None = None
+    combination: Literal["one", "union"] = "one"
+    crop_probability: float = 0.5
+    patience: int = 5
+    evaluate_every: int = 1
+    evaluate_from: float = 0.25
+    select_by: Literal["all_items", "unseen_items"] = "all_items"
+    seed: int = 0
+    bf16: bool = False
+    num_threads: int | None = None
+
+
+# Presets by name. "recipe" is what DESIGN's measurements were made with; "paper" follows section
+# 4.1 where it speaks (masks, batch size, learning rate) and BERT's habits where it does not.
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "small": {
+        "hidden_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_items": 20,
+    },
+    "paper": {},
+}
+FINETUNING: dict[str, dict[str, Any]] = {
+    "recipe": {},
+    "paper": {
+        "learning_rate": 1e-4,
+        "masks": dict(FINETUNING_MASKS),
+        "crop_probability": 0.0,
+        "schedule": "linear",
+    },
+}
+PRETRAINING: dict[str, dict[str, Any]] = {
+    "recipe": {"masks": dict(PRETRAINING_MASKS), "learning_rate": 1e-3},
+    "paper": {
+        "masks": dict(PRETRAINING_MASKS),
+        "batch_size": 512,
+        "learning_rate": 5e-4,
+        "crop_probability": 0.0,
+        "schedule": "linear",
+    },
+}

@@ -1,0 +1,167 @@
+"""Stage 3: pre-training over several domains and fine-tuning on one, by the same function."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import (
+    EarlyStoppingCallback,
+    PreTrainedTokenizerBase,
+    TrainingArguments,
+    set_seed,
+)
+from transformers.trainer_utils import get_last_checkpoint
+from transformers.utils import logging
+
+from ..errors import QBert4RecError
+from ..files import make_folder, write_json
+from ..sequence.data_collator import DataCollatorForMultiMask
+from ..sequence.modeling_qbert4rec import QBert4RecForMaskedLM
+from .sequence_rows import DomainHistories, HistoryRows, RankingCollator, RankingRows
+from .sequence_settings import SequenceSettings
+from .sequence_trainer import METRIC_OF_PROTOCOL, SequenceTrainer
+
+logger = logging.get_logger(__name__)
+
+CHECKPOINTS_FOLDER = "checkpoints"
+HISTORY_FILE = "history.json"
+
+
+@dataclass(frozen=True)
+class SequenceTraining:
+    """What a training run of the sequence model gives.
+
+    Attributes:
+        model: the model of the best validation NDCG@10, on the CPU or the training device.
+        history: the Trainer's log, one entry a logged step or evaluation.
+        best: validation NDCG@10 of that model, under `settings.select_by`.
+        seconds: training time, evaluations included.
+    """
+
+    model: QBert4RecForMaskedLM
+    history: list[dict]
+    best: float | None
+    seconds: float
+
+
+def train_sequence(
+    model: QBert4RecForMaskedLM,
+    domains: Sequence[DomainHistories],
+    settings: SequenceSettings,
+    output_dir: str | os.PathLike,
+    *,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+) -> SequenceTraining:
+    """Trains the sequence model and saves the best checkpoint into `output_dir`.
+
+    Args:
+        model: with its catalogue set (`set_catalog`); trained in place.
+        domains: histories of every domain, numbered as in the model's catalogue.
+        settings: masks, schedule, seed and stopping.
+        output_dir: gets the model, the tokenizer and `history.json`; while training,
+            `checkpoints/` holds what a resumed run starts from.
+        tokenizer: saved beside the weights of every checkpoint, so that each loads by itself.
+
+    Returns:
+        Model, log and best validation figure.
+
+    Raises:
+        QBert4RecError: no history to learn from, a catalogue that does not fit, or a folder that
+            cannot be written.
+
+    Source: sections 3.5, 3.6 and 4.1; the checkpoint rule is ours.
+    """
+    output_dir = make_folder(output_dir)
+    checkpoints = output_dir / CHECKPOINTS_FOLDER
+    num_items = len(model.catalog_codes)
+    highest = max((int(d.train.items.max(initial=-1)) for d in domains), default=-1)
+    if highest >= num_items:
+        raise QBert4RecError(
+            f"the histories hold item row {highest}, but the model's catalogue has {num_items} "
+            "items; call model.set_catalog with the catalogue of these histories"
+        )
+    if settings.num_threads:
+        torch.set_num_threads(settings.num_threads)
+    set_seed(settings.seed)
+    train, validation = HistoryRows(domains), RankingRows(domains)
+    tokens = model.catalog_codes.cpu() + torch.tensor(model.config.level_offsets)
+    arguments = _arguments(settings, checkpoints, len(train), bool(len(validation)))
+    trainer = SequenceTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=train,
+        eval_dataset=validation if len(validation) else None,
+        data_collator=DataCollatorForMultiMask(
+            tokens,
+            ratios=settings.masks,
+            weights=settings.mask_weights,
+            combination=settings.combination,
+            crop_probability=settings.crop_probability,
+            max_items=model.config.max_items,
+        ),
+        ranking_collator=RankingCollator(tokens, model.config.max_items),
+        processing_class=tokenizer,
+        callbacks=[EarlyStoppingCallback(settings.patience)] if len(validation) else None,
+    )
+    last = get_last_checkpoint(checkpoints) if checkpoints.is_dir() else None
+    if last is not None:
+        logger.warning("resuming from %s", last)
+    result = trainer.train(resume_from_checkpoint=last)
+    if trainer.is_world_process_zero():
+        model.save_pretrained(output_dir)
+        if tokenizer is not None:
+            tokenizer.save_pretrained(output_dir)
+        write_json(output_dir / HISTORY_FILE, trainer.state.log_history)
+        # The model is in its place: a Trainer's checkpoints hold a pickle, which nobody shares.
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    trainer.accelerator.wait_for_everyone()
+    return SequenceTraining(
+        model=model,
+        history=trainer.state.log_history,
+        best=trainer.state.best_metric,
+        seconds=result.metrics["train_runtime"],
+    )
+
+
+def _arguments(
+    settings: SequenceSettings, checkpoints: Path, num_rows: int, evaluates: bool
+) -> TrainingArguments:
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    batch = settings.batch_size * world * settings.gradient_accumulation
+    steps_per_epoch = -(-num_rows // batch)
+    interval = max(1, steps_per_epoch * settings.evaluate_every)
+    return TrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=max(64, settings.batch_size),
+        gradient_accumulation_steps=settings.gradient_accumulation,
+        learning_rate=settings.learning_rate,
+        warmup_steps=settings.warmup,
+        lr_scheduler_type=settings.schedule,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        eval_strategy="steps" if evaluates else "no",
+        eval_steps=interval,
+        eval_delay=int(settings.evaluate_from * settings.epochs * steps_per_epoch),
+        save_strategy="steps",
+        save_steps=interval,
+        save_total_limit=2,
+        load_best_model_at_end=evaluates,
+        metric_for_best_model=METRIC_OF_PROTOCOL[settings.select_by],
+        greater_is_better=True,
+        logging_steps=max(1, steps_per_epoch),
+        remove_unused_columns=False,
+        bf16=settings.bf16,
+        seed=settings.seed,
+        report_to="none",
+        dataloader_drop_last=False,
+        disable_tqdm=not logger.isEnabledFor(logging.WARNING),
+    )
+
+
