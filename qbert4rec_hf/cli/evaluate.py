@@ -19,14 +19,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from ..runs.evaluation import evaluate_model
+    from .. import register
+    from ..evaluation.tables import markdown_table
+    from ..runs.evaluation import evaluate_model, save_results
 
-    result = evaluate_model(
+    register()
+    results = evaluate_model(
         arguments.model,
         arguments.domain,
         split=arguments.split,
         batch_size=arguments.batch_size,
+        progress=not arguments.quiet,
     )
     if arguments.json:
-        result.save(arguments.json)
-    print(result.table())
+        save_results(results, arguments.json)
+    print(markdown_table(results))

@@ -115,10 +115,7 @@ def _indent(text: str) -> str:
 
 
 def _start(quiet: bool) -> None:
-    """Registers the model families and lets the package's messages through."""
-    from .. import register
-
-    register()
+    """Lets the package's messages through to the terminal."""
     package = logging.getLogger("qbert4rec_hf")
     if not package.handlers:
         handler = logging.StreamHandler()

@@ -6,12 +6,12 @@ import argparse
 
 HELP = "Recommend items for a history of item ids."
 EXAMPLE = """
-qbert4rec recommend demo/run/model --history ITEM ITEM
+qbert4rec recommend demo/run/model --history WK-0001 WK-0002
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="model folder")
+    parser.add_argument("model", metavar="MODEL", help="model folder, or the id of a repository")
     parser.add_argument(
         "--history",
         nargs="*",
@@ -25,10 +25,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="leave out what is in the history; the model knows its domain's habit",
     )
+    parser.add_argument(
+        "--skip-unknown",
+        action="store_true",
+        help="leave out item ids that the catalogue lacks, instead of stopping",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
+    from .. import register
     from ..ranking.recommender import Recommender
 
+    register()
     recommender = Recommender.from_pretrained(arguments.model)
-    raise NotImplementedError(recommender)
+    found = recommender.recommend(
+        arguments.history,
+        top_k=arguments.top_k,
+        exclude_seen=arguments.exclude_seen,
+        unknown="skip" if arguments.skip_unknown else "error",
+    )
+    if any(item.cold_start for item in found):
+        print("Nothing is known of this history: these are the most popular items.")
+    width = max((len(item.item_id) for item in found), default=0)
+    for place, item in enumerate(found, start=1):
+        print(f"{place:3d}  {item.score:.4f}  {item.item_id:{width}s}  {item.title or ''}".rstrip())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,7 +157,7 @@ def codebook_size(codes: np.ndarray) -> int:
     return 1 << max(int(codes.max(initial=0)), 1).bit_length()
 
 
-def check_code_range(codes: np.ndarray, sizes: Sequence[int], where) -> None:
+def check_code_range(codes: np.ndarray, sizes: Sequence[int], where: Callable[[int], str]) -> None:
     """Checks `codes` `[items, levels]` against the size of each level.
 
     Args:

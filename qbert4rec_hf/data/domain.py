@@ -11,8 +11,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..columns import CARD_FILE, DOMAIN_FILE, IMAGES, INTERACTIONS, ITEM_ID, ITEMS
-from ..columns import TIMESTAMP, USER_ID
+from ..columns import (
+    CARD_FILE,
+    DOMAIN_FILE,
+    IMAGES,
+    INTERACTIONS,
+    ITEM_ID,
+    ITEMS,
+    TIMESTAMP,
+    USER_ID,
+)
 from ..errors import QBert4RecError
 from ..files import write_json
 from .domain_card import domain_card
@@ -120,7 +128,7 @@ class Domain:
         if len(user_ids) != len(sequences):
             raise QBert4RecError(f"{len(sequences)} sequences came with {len(user_ids)} user ids")
         if len(sequences.items) and not (
-            0 <= sequences.items.min() and sequences.items.max() < len(items)
+            sequences.items.min() >= 0 and sequences.items.max() < len(items)
         ):
             raise QBert4RecError(
                 f"item row {sequences.items.max()} is outside the items table of {len(items)} rows"

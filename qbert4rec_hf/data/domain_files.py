@@ -29,12 +29,12 @@ def domain_folder(folder: str | os.PathLike) -> Iterator[Path]:
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise QBert4RecError(f"{folder} is a file; choose another output folder")
-    if folder.is_dir() and any(folder.iterdir()):
-        # Replacing means deleting, so only what we can have written ourselves is replaced.
-        if not (folder / DOMAIN_FILE).exists() or not (folder / f"{ITEMS}.parquet").exists():
-            raise QBert4RecError(
-                f"{folder} is not empty and holds no domain; choose another output folder"
-            )
+    # Replacing means deleting, so only what we can have written ourselves is replaced.
+    ours = (folder / DOMAIN_FILE).exists() and (folder / f"{ITEMS}.parquet").exists()
+    if folder.is_dir() and any(folder.iterdir()) and not ours:
+        raise QBert4RecError(
+            f"{folder} is not empty and holds no domain; choose another output folder"
+        )
     with atomic_folder(folder) as temporary:
         yield temporary
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +76,7 @@ def import_published(
     """
     folder, name = _find_source(Path(source_folder), name)
     users, histories = read_histories(folder / f"{name}.inter.json")
-    index_paths = sorted(folder.glob(f"{_escaped(name)}.index*.json"))
+    index_paths = sorted(folder.glob(f"{glob.escape(name)}.index*.json"))
     tokens = {_code_key(path, name): read_index(path) for path in index_paths}
     texts_path = folder / f"{name}.item.json"
     texts = read_item_texts(texts_path) if texts_path.exists() else {}
@@ -89,6 +90,10 @@ def import_published(
             texts, *(t.numbers for t in tokens.values())
         )
         ids_of_numbers = {number: str(number) for number in sorted(numbers)}
+
+    stray = texts.keys() - ids_of_numbers.keys()
+    if stray:
+        logger.warning(f"{texts_path}: {len(stray)} keys belong to no item, such as {min(stray)}")
 
     numbers = np.fromiter(ids_of_numbers, dtype=np.int64, count=len(ids_of_numbers))
     numbers = np.random.default_rng(seed).permutation(np.sort(numbers))
@@ -125,12 +130,6 @@ def _find_source(source: Path, name: str | None) -> tuple[Path, str]:
             raise QBert4RecError(f"{source} holds several splits ({', '.join(names)}); name one")
         name = names[0]
     return source, name
-
-
-def _escaped(name: str) -> str:
-    import glob
-
-    return glob.escape(name)
 
 
 def _code_key(path: Path, name: str) -> str:

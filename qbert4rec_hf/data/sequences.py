@@ -141,7 +141,7 @@ class Sequences:
         """How often each row holds each item, `[rows, num_items]`, float32."""
         import scipy.sparse
 
-        if len(self.items) and not (0 <= self.items.min() and self.items.max() < num_items):
+        if len(self.items) and not (self.items.min() >= 0 and self.items.max() < num_items):
             raise QBert4RecError(
                 f"item row {self.items.max()} is outside a catalogue of {num_items} items; "
                 "pass the number of items of the catalogue that the histories belong to"

@@ -24,7 +24,8 @@ ITEM_COLUMNS = {
     TEXT: pa.list_(pa.string()),
     IMAGES: pa.list_(pa.string()),
 }
-_URL = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_URL = re.compile(r"^https?://", re.IGNORECASE)
+_OTHER_SCHEME = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _DRIVE = re.compile(r"^[a-z]:", re.IGNORECASE)
 
 
@@ -180,8 +181,8 @@ def check_items(table: Table) -> pd.DataFrame:
         for image in images:
             if not is_url(image) and not _stays_inside(image):
                 raise QBert4RecError(
-                    f"{table.where(row)}, column {IMAGES}: {image!r} leaves the domain folder; "
-                    "give a path relative to the folder, or a URL"
+                    f"{table.where(row)}, column {IMAGES}: {image!r} is not inside the domain "
+                    "folder; give a path relative to the folder, or a URL"
                 )
     further = [name for name in table.data.column_names if name not in ITEM_COLUMNS]
     frame = pd.DataFrame(columns)
@@ -221,13 +222,15 @@ def check_interactions(table: Table, item_ids: list[str]) -> InteractionTable:
 
 
 def is_url(image: str) -> bool:
-    """Whether an entry of the images column is a URL and not a path."""
+    """Whether an entry of the images column is a URL (http or https) and not a path."""
     return bool(_URL.match(image))
 
 
 def _stays_inside(image: str) -> bool:
     path = PurePosixPath(image.replace("\\", "/"))
-    return not path.is_absolute() and ".." not in path.parts and not _DRIVE.match(image)
+    leaves = path.is_absolute() or ".." in path.parts
+    # `file:///etc/passwd` is no path of ours either, nor is an empty entry.
+    return bool(path.parts) and not (leaves or _DRIVE.match(image) or _OTHER_SCHEME.match(image))
 
 
 def _need_columns(table: Table, columns: list[str]) -> None:

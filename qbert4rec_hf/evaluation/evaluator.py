@@ -102,15 +102,13 @@ def evaluate_ranker(
             by_popularity=bucket_metrics(of_protocol, popularity, popularity_edges, ks),
             by_history_length=bucket_metrics(of_protocol, lengths, history_edges, ks),
         )
-    in_history = (histories.items == np.repeat(targets, lengths)).astype(np.int64)
-    seen_targets = np.zeros(len(targets), dtype=bool)
-    seen_targets[np.repeat(np.arange(len(targets)), lengths)[in_history == 1]] = True
+    seen = histories.row_index[histories.items == np.repeat(targets, lengths)]
     return EvaluationResult(
         name=name,
         split=split,
         num_items=num_items,
         num_users=len(targets),
-        num_seen_targets=int(seen_targets.sum()),
+        num_seen_targets=len(np.unique(seen)),
         num_cold_targets=int((popularity == 0).sum()),
         protocols=protocols,
         seconds=time.perf_counter() - begin,

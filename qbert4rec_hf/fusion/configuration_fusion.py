@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 from huggingface_hub.dataclasses import strict
-from transformers import PretrainedConfig
+from transformers import PreTrainedConfig
 
 
 @strict
-class QBert4RecFusionConfig(PretrainedConfig):
+class QBert4RecFusionConfig(PreTrainedConfig):
     """Sizes and weights of the model that fuses an item's modalities into one vector.
 
     The paper gives the depth (at most 5 layers); what it leaves open is chosen here, with the
@@ -124,5 +124,7 @@ class QBert4RecFusionConfig(PretrainedConfig):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must lie in 0 to 1")
 
+
+QBert4RecFusionConfig.register_for_auto_class()
 
 __all__ = ["QBert4RecFusionConfig"]

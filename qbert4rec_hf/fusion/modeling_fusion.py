@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
-from transformers.modeling_layers import GradientCheckpointingLayer
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils import ModelOutput
 
 from .configuration_fusion import QBert4RecFusionConfig
+from .layers_fusion import QBert4RecFusionLayer, QBert4RecModalityAlignment, QBert4RecStopGate
+from .losses_fusion import depth_divergence, info_nce
 
 
 @dataclass
@@ -48,143 +48,6 @@ class QBert4RecFusionOutput(ModelOutput):
     aligned_mask: torch.Tensor | None = None
 
 
-def info_nce(first: torch.Tensor, second: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Symmetric InfoNCE between two views of the same items, other items as negatives.
-
-    Args:
-        first, second: `[items, hidden]`, row by row the same item.
-        temperature: the cosines are divided by it.
-
-    Returns:
-        A scalar; exactly 0 for fewer than two items, where there is nothing to tell apart.
-    """
-    if len(first) < 2:
-        return (first.sum() + second.sum()) * 0.0
-    logits = F.normalize(first, dim=-1) @ F.normalize(second, dim=-1).T / temperature
-    target = torch.arange(len(first), device=first.device)
-    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
-
-
-def eager_attention_forward(module, query, key, value, attention_mask, scaling, dropout, **kwargs):
-    """Attention written out; same arguments and result as the fast ones of transformers."""
-    weights = query @ key.transpose(2, 3) * scaling
-    if attention_mask is not None:
-        weights = weights + attention_mask
-    weights = F.dropout(weights.softmax(dim=-1), p=dropout, training=module.training)
-    return (weights @ value).transpose(1, 2).contiguous(), weights
-
-
-class QBert4RecModalityAlignment(nn.Module):
-    """Takes one modality into the shared space and pools an item's vectors of it (equation 3).
-
-    Features are normalised, projected and normalised again, so that the dot product of the
-    equation is the cosine that the text names.
-    """
-
-    def __init__(self, input_size: int, config: QBert4RecFusionConfig):
-        super().__init__()
-        self.projection = nn.Linear(input_size, config.hidden_size, bias=False)
-        self.temperature = config.attention_temperature
-
-    def forward(
-        self, features: torch.Tensor, mask: torch.Tensor, query: torch.Tensor
-    ) -> torch.Tensor:
-        """Pools `[items, vectors, features]` by a query `[items, hidden]` to `[items, hidden]`.
-
-        The result has unit length, or is zero where `mask` `[items, vectors]` has no vector.
-        """
-        # Whatever stands in a masked place, NaN included, must not reach the sum.
-        features = torch.where(mask[..., None], features, 0.0).to(self.projection.weight.dtype)
-        aligned = F.normalize(self.projection(F.normalize(features, dim=-1)), dim=-1)
-        cosine = (F.normalize(query, dim=-1)[:, None] * aligned).sum(-1)
-        scores = (cosine / self.temperature).masked_fill(~mask, torch.finfo(cosine.dtype).min)
-        pooled = (scores.softmax(dim=-1)[..., None] * aligned).sum(1)
-        return F.normalize(pooled, dim=-1)
-
-
-class QBert4RecCrossAttention(nn.Module):
-    """Multi-head attention of an item's state over its modality vectors."""
-
-    is_causal = False
-    num_key_value_groups = 1
-
-    def __init__(self, config: QBert4RecFusionConfig):
-        super().__init__()
-        self.config = config
-        self.head_size = config.hidden_size // config.num_attention_heads
-        self.scaling = self.head_size**-0.5
-        self.query = nn.Linear(config.hidden_size, config.hidden_size)
-        self.key = nn.Linear(config.hidden_size, config.hidden_size)
-        self.value = nn.Linear(config.hidden_size, config.hidden_size)
-        self.output = nn.Linear(config.hidden_size, config.hidden_size)
-
-    def forward(
-        self, hidden: torch.Tensor, content: torch.Tensor, mask: torch.Tensor
-    ) -> torch.Tensor:
-        """`hidden [items, hidden]` over `content [items, modalities, hidden]` with its `mask`."""
-        query, key, value = (
-            states.unflatten(-1, (-1, self.head_size)).transpose(1, 2)
-            for states in (self.query(hidden)[:, None], self.key(content), self.value(content))
-        )
-        has_content = mask.any(-1, keepdim=True)
-        # An item without content attends to nothing; its row is opened and its result dropped.
-        blocked = torch.zeros_like(mask, dtype=query.dtype).masked_fill(
-            ~(mask | ~has_content), torch.finfo(query.dtype).min
-        )
-        attention = ALL_ATTENTION_FUNCTIONS.get_interface(
-            self.config._attn_implementation, eager_attention_forward
-        )
-        attended, _ = attention(
-            self, query, key, value, blocked[:, None, None], scaling=self.scaling, dropout=0.0
-        )
-        return self.output(attended.flatten(1)) * has_content.to(attended.dtype)
-
-
-class QBert4RecFusionLayer(GradientCheckpointingLayer):
-    """A transformer block with layer norm first: cross-attention, then feed-forward (eq. 4)."""
-
-    def __init__(self, config: QBert4RecFusionConfig):
-        super().__init__()
-        self.attention_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.attention = QBert4RecCrossAttention(config)
-        self.feed_forward = nn.Sequential(
-            nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps),
-            nn.Linear(config.hidden_size, config.intermediate_size),
-            nn.GELU(),
-            nn.Linear(config.intermediate_size, config.hidden_size),
-        )
-        self.dropout = nn.Dropout(config.dropout)
-
-    def forward(
-        self, hidden: torch.Tensor, content: torch.Tensor, mask: torch.Tensor
-    ) -> torch.Tensor:
-        """Returns the next state `[items, hidden]`."""
-        hidden = hidden + self.dropout(self.attention(self.attention_norm(hidden), content, mask))
-        return hidden + self.dropout(self.feed_forward(hidden))
-
-
-class QBert4RecStopGate(nn.Module):
-    """The gating vector g = sigmoid(MLP(h)) of a layer, and the item's probability to stop.
-
-    The paper asks for a decision finer than the mean of the vector: its channels are weighed by
-    learned weights that sum to one.
-    """
-
-    def __init__(self, config: QBert4RecFusionConfig):
-        super().__init__()
-        width = max(config.hidden_size // 4, 1)
-        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.mlp = nn.Sequential(
-            nn.Linear(config.hidden_size, width), nn.GELU(), nn.Linear(width, config.hidden_size)
-        )
-        self.channel_weight = nn.Parameter(torch.zeros(config.hidden_size))
-
-    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """`[items, hidden]` to a probability `[items]`."""
-        gate = self.mlp(self.norm(hidden)).sigmoid()
-        return gate @ self.channel_weight.softmax(dim=0)
-
-
 class QBert4RecFusionPreTrainedModel(PreTrainedModel):
     """Loading, saving and initialisation of the fusion family."""
 
@@ -202,11 +65,13 @@ class QBert4RecFusionPreTrainedModel(PreTrainedModel):
             init.orthogonal_(module.projection.weight)
         elif isinstance(module, QBert4RecStopGate):
             init.zeros_(module.channel_weight)
-            # Start from gates that differ among items, at about the wanted depth.
             init.xavier_normal_(module.mlp[0].weight)
             init.xavier_normal_(module.mlp[2].weight)
+            # Start from gates that tell items apart (two standard deviations lie between a
+            # chance of 0.02 and one of 0.98), at about the wanted depth.
             chance = 1.0 / max(float(self.config.expected_depth), 1.0 + 1e-3)
-            init.constant_(module.mlp[2].bias, float(torch.logit(torch.tensor(chance))))
+            init.constant_(module.population.weight, 2.0)
+            init.constant_(module.population.bias, float(torch.logit(torch.tensor(chance))))
         elif isinstance(module, QBert4RecFusionModel):
             init.normal_(module.shared_query, std=1.0)
             init.normal_(module.modality_embedding, std=self.config.initializer_range)
@@ -255,7 +120,9 @@ class QBert4RecFusionModel(QBert4RecFusionPreTrainedModel):
                 for name in config.modality_names
             }
         )
-        self.modality_embedding = nn.Parameter(torch.zeros(len(config.modalities), config.hidden_size))
+        self.modality_embedding = nn.Parameter(
+            torch.zeros(len(config.modalities), config.hidden_size)
+        )
         self.content_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.shared_query = nn.Parameter(torch.zeros(config.hidden_size))
         self.item_query = None
@@ -316,15 +183,23 @@ class QBert4RecFusionModel(QBert4RecFusionPreTrainedModel):
         stop, depth = self._stop_distribution(gates)
         mixed = (stop[..., None] * torch.stack(states, dim=1)).sum(1)
         fused = self._finish(mixed, aligned, present)
+        depth_loss = None
+        if return_loss and self.gates is not None:
+            depth_loss = depth_divergence(gates, self.config.expected_depth)
         if not self.training:
             layer_number = torch.arange(1, gates.shape[1] + 1, device=gates.device)
             gates = gates * (layer_number <= depth[:, None])
 
         output = QBert4RecFusionOutput(
-            fused=fused, depth=depth, gates=gates, aligned=aligned, aligned_mask=present
+            fused=fused,
+            depth=depth,
+            gates=gates,
+            aligned=aligned,
+            aligned_mask=present,
+            depth_loss=depth_loss,
         )
         if return_loss:
-            self._add_losses(output, stop, own)
+            self._add_losses(output, own)
         return output
 
     @torch.no_grad()
@@ -397,8 +272,6 @@ class QBert4RecFusionModel(QBert4RecFusionPreTrainedModel):
             [self._stops(left_after[:, n], n) for n in range(gates.shape[1])], dim=1
         )
         depth = stops.int().argmax(dim=1) + 1
-        if self.training:
-            return gates * left_before, depth
         layer_number = torch.arange(1, gates.shape[1] + 1, device=gates.device)
         share = torch.where(layer_number == depth[:, None], left_before, gates * left_before)
         return share * (layer_number <= depth[:, None]), depth
@@ -435,7 +308,7 @@ class QBert4RecFusionModel(QBert4RecFusionPreTrainedModel):
                 present.append(torch.zeros(len(query), dtype=torch.bool, device=query.device))
         return torch.stack(vectors, dim=1), torch.stack(present, dim=1)
 
-    def _add_losses(self, output: QBert4RecFusionOutput, stop, own) -> None:
+    def _add_losses(self, output: QBert4RecFusionOutput, own) -> None:
         names = self.config.modality_names
         pairs = [(output.fused, output.aligned_mask.any(-1))]
         pairs += [(output.aligned[:, m], output.aligned_mask[:, m]) for m in range(len(names))]
@@ -454,23 +327,14 @@ class QBert4RecFusionModel(QBert4RecFusionPreTrainedModel):
         output.loss = (
             output.contrastive_loss + self.config.consistency_weight * output.consistency_loss
         )
-        if self.gates is not None:
-            output.depth_loss = self._depth_loss(output.gates)
+        if output.depth_loss is not None:
             output.loss = output.loss + self.config.depth_weight * output.depth_loss
-
-    def _depth_loss(self, gates: torch.Tensor) -> torch.Tensor:
-        """KL divergence of the mean stopping distribution from the wanted one."""
-        left_before = torch.cat(
-            [torch.ones_like(gates[:, :1]), (1 - gates).cumprod(dim=1)[:, :-1]], dim=1
-        )
-        used = (gates * left_before).mean(0)
-        wanted = truncated_geometric(self.config.expected_depth, self.config.max_layers)
-        wanted = torch.tensor(wanted, dtype=used.dtype, device=used.device)
-        return (used * (used.clamp(min=1e-6) / wanted).log()).sum()
 
     def _check(self, features, feature_mask, item_index):
         if not features:
-            raise ValueError("features is empty; give at least one modality, fully masked if need be")
+            raise ValueError(
+                "features is empty; give at least one modality, fully masked if need be"
+            )
         masks = {}
         for name, values in features.items():
             if name not in self.config.modalities:
@@ -500,19 +364,6 @@ class QBert4RecFusionModel(QBert4RecFusionPreTrainedModel):
         return features, masks
 
 
-def truncated_geometric(mean: float, length: int) -> list[float]:
-    """A geometric distribution over 1..length, cut off and scaled to have the given mean.
-
-    Found by bisection on the ratio of neighbouring probabilities, which may exceed 1 for means
-    above the middle.
-    """
-    low, high = 1e-4, 1e4
-    for _ in range(100):
-        ratio = (low * high) ** 0.5
-        weights = [ratio**n for n in range(length)]
-        found = sum((n + 1) * weight for n, weight in enumerate(weights)) / sum(weights)
-        low, high = (ratio, high) if found < mean else (low, ratio)
-    return [weight / sum(weights) for weight in weights]
-
+QBert4RecFusionModel.register_for_auto_class("AutoModel")
 
 __all__ = ["QBert4RecFusionModel", "QBert4RecFusionPreTrainedModel"]

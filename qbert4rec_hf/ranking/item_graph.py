@@ -252,8 +252,9 @@ def interaction_matrix(histories: Sequences, num_items: int) -> csr_array:
     matrix = csr_array(
         (
             np.ones(len(histories.items), dtype=np.float32),
-            np.asarray(histories.items, dtype=np.int64),
-            np.asarray(histories.offsets, dtype=np.int64),
+            # Copied: summing duplicates sorts in place, which would shuffle the histories.
+            histories.items.copy(),
+            histories.offsets.copy(),
         ),
         shape=(len(histories), num_items),
     )
@@ -267,12 +268,11 @@ def _weighted_histories(histories: Sequences, num_items: int, recency: float) ->
     from scipy.sparse import csr_array
 
     _check_items(histories, num_items)
-    offsets = np.asarray(histories.offsets, dtype=np.int64)
-    ends = np.repeat(offsets[1:], np.diff(offsets))
-    steps_back = ends - 1 - np.arange(offsets[0], offsets[-1])
+    ends = np.repeat(histories.offsets[1:], histories.lengths)
+    steps_back = ends - 1 - np.arange(len(histories.items))
     weights = np.power(recency, steps_back, dtype=np.float64).astype(np.float32)
     matrix = csr_array(
-        (weights, np.asarray(histories.items, dtype=np.int64), offsets),
+        (weights, histories.items.copy(), histories.offsets.copy()),
         shape=(len(histories), num_items),
     )
     matrix.sum_duplicates()

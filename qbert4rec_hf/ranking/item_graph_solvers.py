@@ -82,9 +82,9 @@ def restricted(
 
     The neighbours of an item are those it shares most users with, relative to the roots of both
     popularities (cosine). Column j of B is then the exact minimiser over the weights of these
-    neighbours: \\( (G_{SS} + λI)^{-1} G_{Sj} \\) with \\( G = X^T X \\). With all items as
-    neighbours this is the closed form. Time grows linearly with the items; memory holds the
-    pairs of items that co-occur, never a dense matrix.
+    neighbours: \\( (G_{SS} + λI)^{-1} G_{Sj} \\) with \\( G = X^T X \\). Where all
+    items are neighbours this is the closed form. Time grows linearly with the items; memory holds
+    the pairs of items that co-occur, never a dense matrix.
 
     Args:
         interactions: binary `[users, items]`.

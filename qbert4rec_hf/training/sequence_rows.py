@@ -11,6 +11,7 @@ from torch.utils.data import Dataset, Sampler
 
 from ..data.sequences import Sequences
 from ..errors import QBert4RecError
+from ..sequence.histories import encode_histories
 
 MIN_TRAINING_LENGTH = 2
 
@@ -140,25 +141,3 @@ class RankingCollator:
         batch["domain_ids"] = torch.tensor([int(row["domain"]) for row in rows])
         return batch
 
-
-def encode_histories(
-    histories: Sequences, item_tokens: torch.Tensor, max_items: int
-) -> dict[str, torch.Tensor]:
-    """The latest items of each history as `input_ids` and `attention_mask`, padded on the left.
-
-    Args:
-        histories: one row a user; rows may be empty.
-        item_tokens: `[items, levels]`.
-        max_items: the latest items to keep.
-
-    Returns:
-        Both `[rows, items * levels]`.
-    """
-    histories = histories.last(max_items)
-    lengths = histories.lengths
-    width = int(lengths.max(initial=0))
-    valid = torch.from_numpy(np.arange(width) >= (width - lengths)[:, None])
-    tokens = torch.zeros(len(lengths), width, item_tokens.shape[1], dtype=torch.long)
-    tokens[valid] = item_tokens[torch.from_numpy(histories.items)]
-    mask = valid.repeat_interleave(item_tokens.shape[1], dim=1).long()
-    return {"input_ids": tokens.flatten(1), "attention_mask": mask}

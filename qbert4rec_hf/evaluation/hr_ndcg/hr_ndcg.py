@@ -3,6 +3,7 @@
 import datasets
 import evaluate
 import numpy as np
+
 from qbert4rec_hf.evaluation.metrics import summarize
 
 _DESCRIPTION = """

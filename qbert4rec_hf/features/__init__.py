@@ -1,0 +1,1 @@
+"""Item features: text, image and structure as vectors, by modality and item."""

@@ -1,0 +1,1 @@
+"""Stage 2: an item's embedding becomes a short row of codes, its semantic ID."""

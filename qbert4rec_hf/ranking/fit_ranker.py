@@ -1,0 +1,116 @@
+"""From a trained model and a split to a ranker: item graph and mixture weight by validation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .item_graph import ItemGraphPrior
+from .item_graph_tuning import RECENCIES, REGULARIZATIONS, GraphTrial, tune_item_graph
+from .mixture import WEIGHTS, MixtureChoice
+from .ranker import Ranker
+
+if TYPE_CHECKING:
+    from ..data.split import LeaveOneOut
+    from ..sequence.modeling_qbert4rec import QBert4RecForMaskedLM
+
+
+@dataclass
+class RankingSettings:
+    """Settings of the item-graph prior and of its share.
+
+    Args:
+        prior: mix the item graph into the model's probabilities. Without it the graph is fitted
+            all the same, for similar items and for histories that are empty, at weight 0.
+        regularizations: ridge penalties to try on validation; a single one is taken as it is.
+        recencies: weights of one step back to try on validation.
+        weights: shares of the prior to try on validation.
+        max_per_row: weights that the sparse graph keeps an item.
+        max_users: validation users that the search looks at.
+    """
+
+    prior: bool = True
+    regularizations: list[float] = field(default_factory=lambda: list(REGULARIZATIONS))
+    recencies: list[float] = field(default_factory=lambda: list(RECENCIES))
+    weights: list[float] = field(default_factory=lambda: list(WEIGHTS))
+    max_per_row: int = 300
+    max_users: int = 10_000
+
+
+@dataclass(frozen=True)
+class FittedRanker:
+    """A ranker and how its settings were chosen.
+
+    Attributes:
+        ranker: model and prior, mixed.
+        graph_trials: validation NDCG@10 of every setting of the item graph.
+        mixture: validation NDCG@10 of every weight; `None` without validation users.
+    """
+
+    ranker: Ranker
+    graph_trials: list[GraphTrial]
+    mixture: MixtureChoice | None
+
+
+def fit_item_graph(
+    split: LeaveOneOut, num_items: int, settings: RankingSettings, *, seed: int = 0
+) -> tuple[ItemGraphPrior, list[GraphTrial]]:
+    """Fits the item graph to the training histories, its settings chosen on validation.
+
+    Args:
+        split: of the domain; only `train` is fitted, validation only picks the settings.
+        num_items: items of the domain.
+        settings: the grids.
+        seed: of the draw of validation users.
+    """
+    histories, targets = split.histories("validation"), split.targets("validation")
+    if not len(targets):
+        prior = ItemGraphPrior.fit(
+            split.train,
+            num_items,
+            regularization=settings.regularizations[0],
+            recency=settings.recencies[0],
+            max_per_row=settings.max_per_row,
+        )
+        return prior, []
+    return tune_item_graph(
+        split.train,
+        num_items,
+        histories,
+        targets,
+        regularizations=settings.regularizations,
+        recencies=settings.recencies,
+        max_users=settings.max_users,
+        max_per_row=settings.max_per_row,
+        seed=seed,
+    )
+
+
+def fit_ranker(
+    model: QBert4RecForMaskedLM,
+    split: LeaveOneOut,
+    settings: RankingSettings,
+    *,
+    domain: int = 0,
+    graph: tuple[ItemGraphPrior, list[GraphTrial]] | None = None,
+) -> FittedRanker:
+    """Fits the prior and chooses its weight; the test split is not looked at.
+
+    Args:
+        model: trained, with the catalogue of the split's items.
+        split: of the domain, items numbered within it.
+        settings: the grids.
+        domain: number of the domain in the model's catalogue.
+        graph: what `fit_item_graph` gave, where it is there already.
+    """
+    items = model.config.num_items[domain]
+    prior, trials = fit_item_graph(split, items, settings) if graph is None else graph
+    ranker = Ranker(model, prior, domain=domain)
+    mixture = None
+    if settings.prior and len(split.evaluated):
+        mixture = ranker.choose_weights(
+            split.histories("validation"),
+            split.targets("validation"),
+            weights=tuple(settings.weights),
+        )
+    return FittedRanker(ranker, trials, mixture)

@@ -1,0 +1,143 @@
+"""Scoring a catalogue for histories: the one code path of evaluation, Recommender and CLI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ..errors import QBert4RecError
+from ..sequence.histories import encode_histories
+from .item_graph import ItemGraphPrior
+from .mixture import WEIGHTS, MixtureChoice, choose_weights, mix
+from .ranks import ALL_ITEMS, PROTOCOLS
+
+if TYPE_CHECKING:
+    from ..data.sequences import Sequences
+    from ..sequence.modeling_qbert4rec import QBert4RecForMaskedLM
+
+
+class Ranker:
+    """Sequence model and item-graph prior, mixed; items are numbered within one domain.
+
+    Args:
+        model: with its catalogue set; put into evaluation mode.
+        prior: fitted on the same domain's training histories; optional.
+        weights: share of the prior for each protocol (`all_items`, `unseen_items`).
+        domain: number of the domain in the model's catalogue.
+
+    Raises:
+        QBert4RecError: the model has no such domain, or the prior covers another catalogue.
+    """
+
+    def __init__(
+        self,
+        model: QBert4RecForMaskedLM,
+        prior: ItemGraphPrior | None = None,
+        weights: dict[str, float] | None = None,
+        *,
+        domain: int = 0,
+    ):
+        sizes = model.config.num_items
+        if not 0 <= domain < len(sizes):
+            raise QBert4RecError(
+                f"the model's catalogue has {len(sizes)} domains, there is no domain {domain}"
+            )
+        if prior is not None and prior.num_items != sizes[domain]:
+            raise QBert4RecError(
+                f"the item graph covers {prior.num_items} items, the catalogue has "
+                f"{sizes[domain]}; fit the graph on this catalogue"
+            )
+        self.model = model.eval()
+        self.prior = prior
+        self.weights = dict.fromkeys(PROTOCOLS, 0.0) if weights is None else dict(weights)
+        self.domain = domain
+        self._items = model.domain_slice(domain)
+        offsets = torch.tensor(model.config.level_offsets)
+        self._tokens = model.catalog_codes[self._items].cpu() + offsets
+
+    @property
+    def num_items(self) -> int:
+        """Items of the domain, all of them candidates."""
+        return len(self._tokens)
+
+    @torch.no_grad()
+    def log_probabilities(self, histories: Sequences) -> torch.Tensor:
+        """What the sequence model alone says, `[batch, items]` float32."""
+        batch = encode_histories(histories, self._tokens, self.model.config.max_items)
+        batch = {name: tensor.to(self.model.device) for name, tensor in batch.items()}
+        batch["domain_ids"] = torch.full(
+            (len(histories),), self.domain, device=self.model.device, dtype=torch.long
+        )
+        return self.model.score_items(**batch)[:, self._items]
+
+    def scores(self, histories: Sequences, protocol: str = ALL_ITEMS) -> torch.Tensor:
+        """Probabilities of every item of the domain as the next one, for each history.
+
+        An empty history gets the popularity of the training interactions where a prior holds it:
+        a query without any history is nothing the model was trained on.
+
+        Args:
+            histories: item rows of the domain, oldest first.
+            protocol: whose mixture weight and recency to use; seen items are scored either way.
+
+        Returns:
+            `[batch, items]` float32.
+        """
+        return self._mix(self.log_probabilities(histories), histories, protocol)
+
+    def scores_by_protocol(self, histories: Sequences) -> dict[str, torch.Tensor]:
+        """`scores` for every protocol at the cost of one forward pass; what evaluation calls."""
+        log_probabilities = self.log_probabilities(histories)
+        return {
+            protocol: self._mix(log_probabilities, histories, protocol) for protocol in PROTOCOLS
+        }
+
+    def choose_weights(
+        self,
+        histories: Sequences,
+        targets: np.ndarray,
+        *,
+        weights: tuple[float, ...] = WEIGHTS,
+        batch_size: int = 256,
+    ) -> MixtureChoice:
+        """Chooses the prior's weight on validation users and keeps it.
+
+        Args:
+            histories: what is known before each validation target.
+            targets: `[users]` item rows of the domain.
+            weights: the grid.
+            batch_size: users scored at a time.
+        """
+        choice = choose_weights(
+            self._validation_batches(histories, targets, batch_size), weights=weights
+        )
+        self.weights = dict(choice.weights)
+        return choice
+
+    def _validation_batches(
+        self, histories: Sequences, targets: np.ndarray, batch_size: int
+    ) -> Iterator[tuple]:
+        for start in range(0, len(targets), batch_size):
+            rows = np.arange(start, min(start + batch_size, len(targets)))
+            batch = histories.take(rows)
+            prior = {protocol: self.prior.score(batch, protocol=protocol) for protocol in PROTOCOLS}
+            yield self.log_probabilities(batch), prior, targets[rows], batch
+
+    def _mix(
+        self, log_probabilities: torch.Tensor, histories: Sequences, protocol: str
+    ) -> torch.Tensor:
+        weight = self.weights[protocol] if self.prior is not None else 0.0
+        if weight > 0:
+            prior_scores = self.prior.score(histories, protocol=protocol)
+            scores = mix(log_probabilities, prior_scores, weight)
+        else:
+            scores = log_probabilities.exp()
+        empty = torch.from_numpy(histories.lengths == 0).to(scores.device)
+        if self.prior is not None and empty.any():
+            # One added to every count, so that items without interactions stay candidates.
+            popularity = torch.from_numpy(self.prior.popularity).to(scores) + 1
+            scores[empty] = popularity / popularity.sum()
+        return scores

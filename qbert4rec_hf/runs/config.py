@@ -1,0 +1,246 @@
+"""The settings of a run, and their file `config.yaml`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from ..errors import QBert4RecError
+from ..features.settings import FeatureSettings
+from ..fusion.configuration_fusion import QBert4RecFusionConfig
+from ..quantizer.configuration_quantizer import QBert4RecQuantizerConfig
+from ..ranking.fit_ranker import RankingSettings
+from ..training.sequence_settings import FINETUNING, PRETRAINING, SequenceSettings
+from ..training.stage_settings import FusionSettings, QuantizerSettings, make_config
+from .settings import build, override
+
+CONFIG_FILE = "config.yaml"
+
+
+@dataclass
+class SemanticIdSettings:
+    """Where semantic IDs come from.
+
+    Args:
+        source: "quantizer" for the three stages; "codes" takes codes that were published with the
+            domain as they are, and leaves features, fusion and quantizer out.
+        codes: with "codes": names of the code files in the domain's `codes/` folder, their levels
+            put one after the other; all of them by default.
+    """
+
+    source: Literal["quantizer", "codes"] = "quantizer"
+    codes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class ModelSettings:
+    """Architecture of the sequence model; what is null comes from the preset.
+
+    Args:
+        preset: "small" (2 layers, 128 wide, the last 20 items) or "paper" (4 layers, 256 wide).
+        item_encoding, objective, item_bias, num_sampled_items, hidden_size, num_hidden_layers,
+            num_attention_heads, hidden_dropout_prob, max_items: as in `QBert4RecConfig`.
+    """
+
+    preset: Literal["small", "paper"] = "small"
+    item_encoding: Literal["grouped", "tokens"] | None = None
+    objective: Literal["catalog", "codes"] | None = None
+    item_bias: bool | None = None
+    num_sampled_items: int | None = None
+    hidden_size: int | None = None
+    num_hidden_layers: int | None = None
+    num_attention_heads: int | None = None
+    hidden_dropout_prob: float | None = None
+    max_items: int | None = None
+
+    def architecture(self) -> dict[str, Any]:
+        """The fields that differ from the preset."""
+        return {
+            name: value
+            for name, value in dataclasses.asdict(self).items()
+            if name != "preset" and value is not None
+        }
+
+
+@dataclass
+class PretrainSettings(SequenceSettings):
+    """Pre-training: `SequenceSettings` and what chooses them.
+
+    Args:
+        enabled: without pre-training, fine-tuning starts from random weights.
+        preset: "recipe" or "paper"; gives the values that the file leaves out.
+    """
+
+    enabled: bool = True
+    preset: Literal["recipe", "paper"] = "recipe"
+
+
+@dataclass
+class FinetuneSettings(SequenceSettings):
+    """Fine-tuning: `SequenceSettings` and what chooses them.
+
+    Args:
+        preset: "recipe" or "paper"; gives the values that the file leaves out.
+    """
+
+    preset: Literal["recipe", "paper"] = "recipe"
+
+
+@dataclass
+class EvaluationSettings:
+    """What the report looks at.
+
+    Args:
+        batch_size: users scored at a time.
+        example_users: users whose history and recommendations the report page shows.
+        from_scratch: also fine-tune from random weights, so that the report shows what
+            pre-training added.
+    """
+
+    batch_size: int = 256
+    example_users: int = 5
+    from_scratch: bool = False
+
+
+@dataclass
+class RunConfig:
+    """All settings of a run; each section is one stage.
+
+    Args:
+        domain: folder of the domain to recommend in.
+        pretrain_domains: folders of the domains to pre-train on; `domain` itself without any.
+        seed: of everything random; a section's own `seed` goes before it.
+    """
+
+    domain: str | None = None
+    pretrain_domains: list[str] = field(default_factory=list)
+    seed: int = 0
+    features: FeatureSettings = field(default_factory=FeatureSettings)
+    fusion: FusionSettings = field(default_factory=FusionSettings)
+    quantizer: QuantizerSettings = field(default_factory=QuantizerSettings)
+    semantic_ids: SemanticIdSettings = field(default_factory=SemanticIdSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    pretrain: PretrainSettings = field(default_factory=PretrainSettings)
+    finetune: FinetuneSettings = field(default_factory=FinetuneSettings)
+    ranking: RankingSettings = field(default_factory=RankingSettings)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], *, source: str = "config") -> RunConfig:
+        """Builds the configuration; presets and the seed fill in what the values leave out.
+
+        Args:
+            values: nested mapping, as in the YAML file.
+            source: named in errors.
+
+        Raises:
+            QBert4RecError: an unknown key or a value of the wrong type.
+        """
+        config = build(cls, _filled(values), source=source)
+        # Found out now, not when the stage's turn comes.
+        for section, config_class in (
+            ("fusion", QBert4RecFusionConfig),
+            ("quantizer", QBert4RecQuantizerConfig),
+        ):
+            try:
+                make_config(config_class, getattr(config, section).model)
+            except QBert4RecError as error:
+                raise QBert4RecError(f"{source}: {section}.{error}") from None
+        return config
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> RunConfig:
+        """Reads a YAML file.
+
+        Raises:
+            QBert4RecError: the file is missing, is not YAML, or holds a key or value that does
+                not belong.
+        """
+        return cls.from_dict(read_yaml(path), source=str(path))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain values."""
+        return dataclasses.asdict(self)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the YAML file, every value written out."""
+        path = Path(path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            temporary.write_text(yaml.safe_dump(self.to_dict(), sort_keys=False), encoding="utf-8")
+            os.replace(temporary, path)
+        except OSError as error:
+            raise QBert4RecError(f"cannot write {path} ({error.strerror or error})") from None
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def read_yaml(path: str | os.PathLike) -> dict[str, Any]:
+    """Reads a YAML file that holds a mapping, or nothing.
+
+    Raises:
+        QBert4RecError: the file is missing, or is not that.
+    """
+    path = Path(path)
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise QBert4RecError(f"{path} does not exist; check the file's name") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise QBert4RecError(f"{path} cannot be read as YAML ({reason})") from None
+    if not isinstance(value, dict | None):
+        raise QBert4RecError(f"{path} must hold a mapping of names to values")
+    return value or {}
+
+
+def change(values: dict[str, Any], assignments: list[str]) -> dict[str, Any]:
+    """Lays `section.key=value` texts over nested values.
+
+    A new preset starts its section afresh, so that the values of the old one do not stay; other
+    assignments to that section still hold, in whatever order.
+    """
+    presets = [text for text in assignments if text.partition("=")[0].endswith(".preset")]
+    for text in presets:
+        section = text.partition(".")[0]
+        values = {key: value for key, value in values.items() if key != section}
+    return override(values, assignments, parse=_parse)
+
+
+def reseed(values: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Gives every section the run's seed."""
+    values = {
+        name: {k: v for k, v in section.items() if k != "seed"}
+        if isinstance(section, dict)
+        else section
+        for name, section in values.items()
+    }
+    return {**values, "seed": seed}
+
+
+def _parse(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _filled(values: Any) -> Any:
+    if not isinstance(values, dict):
+        return values
+    values = dict(values)
+    for name, presets in (("pretrain", PRETRAINING), ("finetune", FINETUNING)):
+        section = values.get(name) or {}
+        if isinstance(section, dict):
+            base = presets.get(section.get("preset", "recipe"), {})
+            values[name] = {**base, **section}
+    for name in ("fusion", "quantizer", "pretrain", "finetune"):
+        section = values.get(name) or {}
+        if isinstance(section, dict) and "seed" in values:
+            values[name] = {"seed": values["seed"], **section}
+    return values

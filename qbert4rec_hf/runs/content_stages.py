@@ -1,0 +1,264 @@
+"""From items to semantic IDs as folders: features, fusion, quantizer, catalogues."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..columns import FEATURES_FOLDER, STRUCTURAL_MODALITY, TITLE
+from ..data.codes import join_codes, load_codes
+from ..data.domain import Domain
+from ..data.split import LeaveOneOut
+from ..errors import QBert4RecError
+from ..features.store import ItemFeatures
+from ..features.structural import propagate, spectral
+from ..files import write_json
+from ..fusion.modeling_fusion import QBert4RecFusionModel
+from ..quantizer.modeling_quantizer import QBert4RecQuantizerModel
+from ..semantic_ids.catalogue import ItemCatalog
+from ..semantic_ids.collisions import reallocate
+from ..training.embed_items import embed_features, fused_views
+from ..training.stage_settings import FusionSettings, QuantizerSettings
+from ..training.train_fusion import train_fusion
+from ..training.train_quantizer import train_quantizer
+from .feature_settings import FeatureSettings, make_encoders
+
+DOMAINS_FOLDER = "domains"
+PRETRAIN_CATALOG = "pretrain"
+TARGET_CATALOG = "target"
+DUPLICATES_FILE = "possible_duplicates.json"
+
+
+def make_features(
+    folder: Path,
+    domains: Sequence[Domain],
+    fitted_on: Sequence[str],
+    splits: Mapping[str, LeaveOneOut],
+    settings: FeatureSettings,
+    *,
+    cache: Path,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Encodes the items of all domains.
+
+    Args:
+        folder: gets `features/` (the encoders, fitted) and `domains/<name>/` (the vectors).
+        domains: to encode.
+        fitted_on: names of the domains that encoders are fitted to; the others are encoded on the
+            same axes.
+        splits: by name of the domain; structure comes from training histories only.
+        settings: encoders of each modality.
+        cache: keeps vectors by shard, so that interrupted encoding goes on where it stopped.
+        seed: of encoders that draw numbers.
+
+    Returns:
+        How many items have each modality, by domain.
+
+    Raises:
+        QBert4RecError: spectral features of several domains, or no modality at all.
+    """
+    if settings.structural == "spectral" and len(domains) > 1:
+        raise QBert4RecError(
+            "features.structural is 'spectral', whose axes mean nothing in another domain; use "
+            "'propagated' to train on several domains"
+        )
+    encoders = make_encoders(settings, [d for d in domains if d.name in fitted_on], seed=seed)
+    encoders.fit([domain for domain in domains if domain.name in fitted_on])
+    encoders.save(folder / FEATURES_FOLDER)
+    coverage = {}
+    for domain in domains:
+        features = encoders.encode_domain(domain, cache_folder=cache / domain.name)
+        features = _with_structure(features, domain, splits[domain.name], settings, seed)
+        features.save(folder / DOMAINS_FOLDER / domain.name)
+        coverage[domain.name] = {"items": len(features), **features.coverage()}
+    return coverage
+
+
+def load_features(folder: Path, names: Sequence[str]) -> ItemFeatures:
+    """Features of several domains, one after the other."""
+    return ItemFeatures.stack(
+        [ItemFeatures.load(folder / DOMAINS_FOLDER / name) for name in names]
+    )
+
+
+def fuse(
+    folder: Path, features: Path, names: Sequence[str], settings: FusionSettings
+) -> dict[str, Any]:
+    """Stage 1 on the items of some domains.
+
+    Args:
+        folder: gets the fusion model.
+        features: folder of the features stage.
+        names: the domains.
+        settings: of the training.
+    """
+    stacked = load_features(features, names)
+    train_fusion(stacked, settings, folder, catalog_fingerprint=stacked.fingerprint)
+    return {"items": len(stacked), "modalities": stacked.dims}
+
+
+def quantize(
+    folder: Path,
+    features: Path,
+    fusion: Path,
+    names: Sequence[str],
+    settings: QuantizerSettings,
+) -> dict[str, Any]:
+    """Stage 2 on both views of the items that fusion was trained on.
+
+    Args:
+        folder: gets the quantizer.
+        features: folder of the features stage.
+        fusion: folder of stage 1.
+        names: the domains.
+        settings: of the training.
+    """
+    parts = [ItemFeatures.load(features / DOMAINS_FOLDER / name) for name in names]
+    views = fused_views(QBert4RecFusionModel.from_pretrained(fusion), ItemFeatures.stack(parts))
+    groups = torch.repeat_interleave(
+        torch.arange(len(parts)), torch.tensor([len(part) for part in parts])
+    )
+    quantizer = train_quantizer([views.own, views.shared], settings, folder, groups=groups)
+    return {"codebook sizes": list(quantizer.codebook_sizes)}
+
+
+def name_items(
+    folder: Path,
+    features: Path,
+    fusion: Path,
+    quantizer: Path,
+    pretrain_domains: Sequence[Domain],
+    target: Domain,
+) -> dict[str, Any]:
+    """Gives the items of all domains their semantic IDs, unique within each domain.
+
+    Items that fusion was trained on are named by their own queries; those of another domain by
+    the shared query, as items are that come later.
+
+    Args:
+        folder: gets `pretrain/` and `target/`, one catalogue each, and a list of items that may be
+            one product listed twice.
+        features: folder of the features stage.
+        fusion: folder of stage 1.
+        quantizer: folder of stage 2.
+        pretrain_domains: the domains that stages 1 and 2 were trained on.
+        target: the domain to recommend in, which may be one of them.
+
+    Returns:
+        By domain: items that shared their codes before reallocation, and that were moved.
+    """
+    fusion_model = QBert4RecFusionModel.from_pretrained(fusion)
+    quantizer_model = QBert4RecQuantizerModel.from_pretrained(quantizer).eval()
+    names = [domain.name for domain in pretrain_domains]
+    own = fused_views(fusion_model, load_features(features, names)).own
+    parts = dict(
+        zip(names, own.split([len(domain) for domain in pretrain_domains]), strict=True)
+    )
+    if target.name not in parts:
+        parts[target.name], _ = embed_features(fusion_model, load_features(features, [target.name]))
+    codes, summary, duplicates = {}, {}, {}
+    for domain in dict.fromkeys([*pretrain_domains, target]):
+        found, distances = quantizer_model.encode(parts[domain.name])
+        result = reallocate(
+            found.numpy(), distances.numpy(), list(quantizer_model.codebook_sizes), fixed=None
+        )
+        codes[domain.name] = result.codes
+        summary[domain.name] = {
+            "colliding items before reallocation": int(result.num_collisions_before),
+            "moved items": int(np.sum(result.moved)),
+        }
+        duplicates[domain.name] = [
+            [domain.item_ids[row] for row in group] for group in result.duplicate_groups
+        ]
+    _save_catalogs(folder, pretrain_domains, target, codes, list(quantizer_model.codebook_sizes))
+    write_json(folder / DUPLICATES_FILE, duplicates)
+    return summary
+
+
+def adopt_codes(
+    folder: Path, pretrain_domains: Sequence[Domain], target: Domain, keys: Sequence[str]
+) -> dict[str, Any]:
+    """Takes codes that were published with the domains as semantic IDs, as they are.
+
+    Items that share an ID keep it; the catalogue flags them.
+
+    Args:
+        folder: gets `pretrain/` and `target/`, one catalogue each.
+        pretrain_domains: to pre-train on.
+        target: to recommend in.
+        keys: code files whose levels are put one after the other; all by default.
+
+    Raises:
+        QBert4RecError: a domain without these codes, or domains whose codebooks differ.
+    """
+    codes, sizes, summary = {}, None, {}
+    for domain in dict.fromkeys([*pretrain_domains, target]):
+        available = load_codes(domain.path)
+        wanted = list(keys) or list(available)
+        missing = [key for key in wanted if key not in available]
+        if missing or not wanted:
+            raise QBert4RecError(
+                f"{domain.path} has no codes {missing[0]!r}; it has {', '.join(available)}"
+                if missing and available
+                else f"{domain.path} has no codes folder; --set semantic_ids.source=quantizer"
+            )
+        joined = join_codes([available[key] for key in wanted])
+        if sizes not in (None, list(joined.codebook_sizes)):
+            raise QBert4RecError(
+                f"{domain.path} has codebooks of {joined.codebook_sizes}, another domain of "
+                f"{sizes}; codes must mean the same in all domains of a run"
+            )
+        sizes = list(joined.codebook_sizes)
+        codes[domain.name] = joined.codes
+        summary[domain.name] = {"items that share their ID": int(joined.collides.sum())}
+    _save_catalogs(folder, pretrain_domains, target, codes, sizes)
+    return summary
+
+
+def load_catalog(folder: Path, *, pretraining: bool = False) -> ItemCatalog:
+    """A catalogue of the semantic_ids stage: of the target, or of the pre-training domains."""
+    return ItemCatalog.load(folder / (PRETRAIN_CATALOG if pretraining else TARGET_CATALOG))
+
+
+def _save_catalogs(
+    folder: Path,
+    pretrain_domains: Sequence[Domain],
+    target: Domain,
+    codes: Mapping[str, np.ndarray],
+    sizes: list[int],
+) -> None:
+    for name, domains in ((PRETRAIN_CATALOG, pretrain_domains), (TARGET_CATALOG, [target])):
+        catalog = ItemCatalog(
+            item_ids=[item_id for domain in domains for item_id in domain.item_ids],
+            titles=[title for domain in domains for title in domain.items[TITLE]],
+            codes=np.concatenate([codes[domain.name] for domain in domains]),
+            codebook_sizes=sizes,
+            domains=[domain.name for domain in domains],
+            domain_sizes=[len(domain) for domain in domains],
+        )
+        catalog.save(folder / name)
+
+
+def _with_structure(
+    features: ItemFeatures,
+    domain: Domain,
+    split: LeaveOneOut,
+    settings: FeatureSettings,
+    seed: int,
+) -> ItemFeatures:
+    if settings.structural == "none":
+        return features
+    if settings.structural == "spectral":
+        structure = spectral(split.train, len(domain), settings.spectral_dim, seed=seed)
+    elif features.modalities:
+        structure = propagate(features, split.train)
+    else:
+        raise QBert4RecError(
+            f"{domain.path} has neither texts nor images to propagate; "
+            "--set features.structural=spectral"
+        )
+    return features.with_modality(STRUCTURAL_MODALITY, structure)

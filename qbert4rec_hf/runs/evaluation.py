@@ -1,0 +1,105 @@
+"""Evaluating a model folder on a domain folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ..data.domain import Domain
+from ..data.sequences import Sequences
+from ..data.split import LeaveOneOut, leave_one_out
+from ..errors import QBert4RecError
+from ..evaluation.baselines import baseline_scorers
+from ..evaluation.evaluator import ScoreFunction, evaluate_systems
+from ..evaluation.result import EvaluationResult
+from ..files import write_json
+from ..ranking.ranker import Ranker
+from ..ranking.recommender import Recommender
+
+MODEL = "Q-BERT4Rec"
+WITH_GRAPH = "Q-BERT4Rec + item graph"
+
+
+def systems_of(
+    model: Ranker, split: LeaveOneOut, further: dict[str, ScoreFunction] | None = None
+) -> dict[str, ScoreFunction]:
+    """What a table compares: the model with and without its item graph, and the baselines.
+
+    Args:
+        model: with its item graph, if it has one.
+        split: of the domain, items numbered as in the model's catalogue.
+        further: other systems, listed after the model.
+
+    Returns:
+        Scorers by name; the one that the model folder recommends by comes first.
+    """
+    systems: dict[str, ScoreFunction] = {}
+    if model.prior is not None and any(model.weights.values()):
+        systems[WITH_GRAPH] = model.scores_by_protocol
+    systems[MODEL] = Ranker(model.model, domain=model.domain).scores_by_protocol
+    systems |= further or {}
+    return systems | baseline_scorers(split.train, model.num_items, model.prior)
+
+
+def evaluate_model(
+    model: str | os.PathLike,
+    domain: str | os.PathLike,
+    *,
+    split: str = "test",
+    batch_size: int = 256,
+    progress: bool = True,
+) -> list[EvaluationResult]:
+    """Ranks the whole catalogue for every user of a split, by the model and by the baselines.
+
+    Args:
+        model: model folder, or the id of a repository.
+        domain: domain folder; its items must be in the model's catalogue.
+        split: "test" or "validation".
+        batch_size: users scored at a time.
+        progress: show a progress bar.
+
+    Returns:
+        One result a system, the model first.
+
+    Raises:
+        QBert4RecError: the domain has items that the model does not know, or too few interactions.
+    """
+    recommender = Recommender.from_pretrained(model)
+    loaded = Domain.load(domain)
+    held_out = leave_one_out(_in_catalog(loaded, recommender, domain), loaded.user_ids)
+    if not len(held_out.evaluated):
+        raise QBert4RecError(
+            f"{domain} has no user with three interactions, so nothing can be held out to test on"
+        )
+    return evaluate_systems(
+        systems_of(recommender.ranker, held_out),
+        held_out.histories(split),
+        held_out.targets(split),
+        train=held_out.train,
+        num_items=recommender.ranker.num_items,
+        split=split,
+        batch_size=batch_size,
+        progress=progress,
+    )
+
+
+def save_results(results: list[EvaluationResult], path: str | os.PathLike) -> None:
+    """Writes several results into one JSON file."""
+    write_json(Path(path), {"systems": [result.to_dict() for result in results]})
+
+
+def _in_catalog(domain: Domain, recommender: Recommender, folder: str | os.PathLike) -> Sequences:
+    """The domain's histories, items numbered as in the model's catalogue."""
+    row = {item_id: number for number, item_id in enumerate(recommender.items.item_ids)}
+    rows = np.array([row.get(item_id, -1) for item_id in domain.item_ids], dtype=np.int64)
+    _, sequences = domain.sequences()
+    unknown = np.flatnonzero(rows[sequences.items] < 0)
+    if len(unknown):
+        item_id = domain.item_ids[sequences.items[unknown[0]]]
+        raise QBert4RecError(
+            f"{folder} has item {item_id!r}, which the model does not know; add it with "
+            "Recommender.add_items, or evaluate on the domain that the model was trained for"
+        )
+    return Sequences(rows[sequences.items], sequences.offsets)

@@ -1,0 +1,156 @@
+"""The last two stages: the model folder and the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..columns import FEATURES_FOLDER
+from ..data.domain import Domain
+from ..data.split import LeaveOneOut
+from ..errors import QBert4RecError
+from ..evaluation.evaluator import evaluate_systems
+from ..evaluation.report import write_report
+from ..evaluation.result import PRIMARY_METRIC, EvaluationResult
+from ..evaluation.tables import markdown_table
+from ..features.encoder_set import EncoderSet
+from ..files import read_json, write_json
+from ..fusion.modeling_fusion import QBert4RecFusionModel
+from ..quantizer.modeling_quantizer import QBert4RecQuantizerModel
+from ..ranking.fit_ranker import RankingSettings, fit_ranker
+from ..ranking.item_coder import ItemCoder
+from ..ranking.ranker import Ranker
+from ..ranking.recommender import Recommender
+from ..semantic_ids.catalogue import ItemCatalog
+from ..sequence.modeling_qbert4rec import QBert4RecForMaskedLM
+from .evaluation import systems_of
+from .report_pages import run_report
+
+if TYPE_CHECKING:
+    from .pipeline import Run
+
+RESULTS_FILE = "results.json"
+TABLE_FILE = "results.md"
+SELECTION_FILE = "ranking.json"
+FROM_SCRATCH = "Q-BERT4Rec without pre-training"
+
+
+def assemble_model(
+    folder: Path,
+    finetuned: Path,
+    catalog: ItemCatalog,
+    domain: Domain,
+    split: LeaveOneOut,
+    settings: RankingSettings,
+    *,
+    coder: ItemCoder | None,
+) -> dict[str, Any]:
+    """Fits the item graph, chooses its share on validation, and writes the model folder.
+
+    Args:
+        folder: becomes the model folder.
+        finetuned: folder of the fine-tuned sequence model.
+        catalog: of the domain.
+        domain: to recommend in.
+        split: of the domain; the test split is not looked at.
+        settings: the grids.
+        coder: stages 1 and 2, for items that come later; None where semantic IDs were imported.
+
+    Returns:
+        Figures for the stage's manifest.
+    """
+    model = QBert4RecForMaskedLM.from_pretrained(finetuned)
+    fitted = fit_ranker(model, split, settings)
+    recommender = Recommender(
+        model,
+        catalog,
+        prior=fitted.ranker.prior,
+        weights=fitted.ranker.weights,
+        domain=domain.name,
+        exclude_seen=domain.info.exclude_seen,
+        coder=coder,
+    )
+    recommender.save_pretrained(folder)
+    write_json(
+        folder / SELECTION_FILE,
+        {
+            "item_graph": [trial.to_dict() for trial in fitted.graph_trials],
+            "mixture": None if fitted.mixture is None else fitted.mixture.curves,
+        },
+    )
+    return {
+        "share of the item graph": fitted.ranker.weights,
+        "recency": fitted.ranker.prior.recency if fitted.ranker.prior is not None else None,
+    }
+
+
+def load_coder(features: Path, fusion: Path, quantizer: Path, *, keep_queries: bool) -> ItemCoder:
+    """Stages 1 and 2 of a run, as a model folder keeps them.
+
+    Args:
+        features: folder of the features stage.
+        fusion: folder of stage 1.
+        quantizer: folder of stage 2.
+        keep_queries: whether the fusion model was trained on the model's own catalogue; it
+            forgets its table of own queries otherwise.
+    """
+    model = QBert4RecFusionModel.from_pretrained(fusion)
+    if not keep_queries:
+        model.drop_item_table()
+    return ItemCoder(
+        encoders=EncoderSet.load(features / FEATURES_FOLDER),
+        fusion=model.eval(),
+        quantizer=QBert4RecQuantizerModel.from_pretrained(quantizer).eval(),
+    )
+
+
+def make_report(folder: Path, run: Run) -> dict[str, Any]:
+    """Evaluates on the test split and writes tables, JSON and the report page.
+
+    Args:
+        folder: gets `results.json`, `results.md`, one file a system, and the page.
+        run: with all other stages finished.
+
+    Returns:
+        Figures for the stage's manifest.
+
+    Raises:
+        QBert4RecError: no user has enough interactions to hold a test item out.
+    """
+    recommender = Recommender.from_pretrained(run.path("model"))
+    split = run.split(run.target)
+    if not len(split.evaluated):
+        raise QBert4RecError(
+            f"{run.target.path} has no user with three interactions, so nothing can be held out "
+            "to test on"
+        )
+    results = evaluate_systems(
+        systems_of(recommender.ranker, split, _further(run)),
+        split.histories("test"),
+        split.targets("test"),
+        train=split.train,
+        num_items=len(run.target),
+        batch_size=run.config.evaluation.batch_size,
+    )
+    files = []
+    for number, result in enumerate(results):
+        files.append(f"system_{number}.json")
+        result.save(folder / files[-1], ranks=True)
+    write_json(folder / RESULTS_FILE, {"systems": files})
+    (folder / TABLE_FILE).write_text(markdown_table(results), encoding="utf-8")
+    write_report(folder, run_report(run, recommender, results))
+    return {result.name: result.metric(PRIMARY_METRIC) for result in results}
+
+
+def load_results(folder: Path) -> list[EvaluationResult]:
+    """The results of a report folder, the model first."""
+    return [
+        EvaluationResult.load(folder / name) for name in read_json(folder / RESULTS_FILE)["systems"]
+    ]
+
+
+def _further(run: Run) -> dict[str, Any]:
+    if "from_scratch" not in run.stages["report"].needs:
+        return {}
+    model = QBert4RecForMaskedLM.from_pretrained(run.path("from_scratch"))
+    return {FROM_SCRATCH: Ranker(model).scores_by_protocol}

@@ -1,0 +1,134 @@
+"""Stage 3 as folders: pre-training and fine-tuning of the sequence model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..data.split import LeaveOneOut
+from ..semantic_ids.catalogue import ItemCatalog
+from ..semantic_ids.tokenization_semantic_id import QBert4RecTokenizer
+from ..sequence.modeling_qbert4rec import QBert4RecForMaskedLM
+from ..training.build_sequence_model import build_sequence_model
+from ..training.sequence_rows import DomainHistories
+from ..training.sequence_settings import SequenceSettings
+from ..training.train_sequence import SequenceTraining, train_sequence
+
+if TYPE_CHECKING:
+    from .config import ModelSettings
+
+
+def domain_histories(splits: Sequence[LeaveOneOut], sizes: Sequence[int]) -> list[DomainHistories]:
+    """Histories of several domains, items numbered as in their common catalogue.
+
+    Args:
+        splits: one a domain, items numbered within it.
+        sizes: items of each domain.
+    """
+    starts = np.cumsum([0, *sizes])
+    return [
+        DomainHistories(
+            train=split.train.shift(int(start)),
+            validation=split.histories("validation").shift(int(start)),
+            targets=split.targets("validation") + int(start),
+            domain=number,
+        )
+        for number, (split, start) in enumerate(zip(splits, starts, strict=False))
+    ]
+
+
+def pretrain(
+    folder: Path,
+    catalog: ItemCatalog,
+    splits: Sequence[LeaveOneOut],
+    model_settings: ModelSettings,
+    settings: SequenceSettings,
+) -> dict[str, Any]:
+    """Trains a fresh model on the training parts of one or several domains.
+
+    Args:
+        folder: gets model, tokenizer and `history.json`.
+        catalog: of all these domains.
+        splits: one a domain, in the catalogue's order.
+        model_settings: architecture.
+        settings: masks and schedule.
+
+    Returns:
+        Figures for the stage's manifest.
+    """
+    model = fresh_model(catalog, model_settings, settings.seed)
+    return _train(folder, model, catalog, splits, settings)
+
+
+def finetune(
+    folder: Path,
+    catalog: ItemCatalog,
+    split: LeaveOneOut,
+    model_settings: ModelSettings,
+    settings: SequenceSettings,
+    *,
+    pretrained: Path | None,
+    pretrained_rows: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """Trains on one domain, from a pre-trained model or from random weights.
+
+    Args:
+        folder: gets model, tokenizer and `history.json`.
+        catalog: of the domain.
+        split: of the domain.
+        model_settings: architecture; only used from random weights.
+        settings: masks and schedule.
+        pretrained: folder of the pre-trained model.
+        pretrained_rows: `[items]`, row of each item in the pre-trained model's catalogue, or -1;
+            what was learnt about single items is carried over along it.
+
+    Returns:
+        Figures for the stage's manifest.
+    """
+    if pretrained is None:
+        model = fresh_model(catalog, model_settings, settings.seed)
+    else:
+        model = QBert4RecForMaskedLM.from_pretrained(pretrained)
+        model.set_catalog(catalog.codes, item_map=pretrained_rows, num_items=catalog.domain_sizes)
+    return _train(folder, model, catalog, [split], settings)
+
+
+def fresh_model(catalog: ItemCatalog, settings: ModelSettings, seed: int) -> QBert4RecForMaskedLM:
+    """A model with random weights for a catalogue."""
+    return build_sequence_model(
+        catalog.codes,
+        catalog.codebook_sizes,
+        catalog.domain_sizes,
+        preset=settings.preset,
+        architecture=settings.architecture(),
+        seed=seed,
+    )
+
+
+def _train(
+    folder: Path,
+    model: QBert4RecForMaskedLM,
+    catalog: ItemCatalog,
+    splits: Sequence[LeaveOneOut],
+    settings: SequenceSettings,
+) -> dict[str, Any]:
+    tokenizer = QBert4RecTokenizer.from_codebook_sizes(catalog.codebook_sizes)
+    training = train_sequence(
+        model,
+        domain_histories(splits, catalog.domain_sizes),
+        settings,
+        folder,
+        tokenizer=tokenizer,
+    )
+    return _summary(training)
+
+
+def _summary(training: SequenceTraining) -> dict[str, Any]:
+    return {
+        "validation NDCG@10": training.best,
+        "parameters": training.model.num_parameters(),
+        "epochs": max((entry.get("epoch", 0.0) for entry in training.history), default=0.0),
+    }

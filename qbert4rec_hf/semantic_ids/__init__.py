@@ -1,0 +1,1 @@
+"""Semantic IDs: unique codes for items, their catalogue and their tokenizer."""

@@ -1,0 +1,361 @@
+"""The catalogue: which item has which semantic ID."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from transformers.utils import logging
+
+from ..columns import CATALOG_FILE, CATALOG_INFO_FILE, CODES, COLLIDES, DOMAIN, ITEM_ID, TITLE
+from ..errors import QBert4RecError
+from ..files import make_folder, read_json, write_json
+from .collisions import check_codes
+from .tokenization_semantic_id import SPECIALS, level_name
+
+logger = logging.get_logger(__name__)
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ItemCatalog:
+    """Items and their semantic IDs, one domain after the other.
+
+    Args:
+        item_ids: `[items]`, unique within a domain.
+        titles: `[items]`, None where an item has none.
+        codes: `[items, levels]` int64.
+        codebook_sizes: codes of each level.
+        domains: name of each domain.
+        domain_sizes: items of each domain, in the same order.
+        allow_shared: imported IDs may be shared within a domain; such items are flagged in
+            `collides`, and only per-item terms of the model tell them apart.
+
+    Raises:
+        QBert4RecError: lengths that differ, a code out of range, an item id that occurs twice in a
+            domain, or a shared ID where that is not allowed.
+    """
+
+    item_ids: list[str]
+    titles: list[str | None]
+    codes: np.ndarray
+    codebook_sizes: list[int]
+    domains: list[str]
+    domain_sizes: list[int]
+    allow_shared: bool = False
+    collides: np.ndarray = field(init=False)
+
+    def __post_init__(self):
+        codes = np.ascontiguousarray(self.codes, dtype=np.int64)
+        sizes = [int(size) for size in self.codebook_sizes]
+        check_codes(codes, sizes, "catalogue")
+        if not len(codes) == len(self.item_ids) == len(self.titles) == sum(self.domain_sizes):
+            raise QBert4RecError(
+                f"a catalogue needs as many codes ({len(codes)}) as item ids "
+                f"({len(self.item_ids)}), titles ({len(self.titles)}) and domain sizes "
+                f"{list(self.domain_sizes)}"
+            )
+        if len(self.domains) != len(self.domain_sizes) or len(set(self.domains)) < len(
+            self.domains
+        ):
+            raise QBert4RecError(f"domains must have names of their own, got {self.domains}")
+        domain = np.repeat(np.arange(len(self.domains)), self.domain_sizes)
+        keys = np.concatenate([domain[:, None], codes], axis=1)
+        _, inverse, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+        collides = counts[inverse.reshape(-1)] > 1
+        if collides.any() and not self.allow_shared:
+            row = int(collides.argmax())
+            raise QBert4RecError(
+                f"item {self.item_ids[row]!r} shares its semantic ID with another item of domain "
+                f"{self.domains[domain[row]]!r}; reallocate the IDs, or pass allow_shared=True"
+            )
+        for name, ids in zip(self.domains, self._by_domain(self.item_ids), strict=True):
+            if len(set(ids)) < len(ids):
+                twice = next(i for i in ids if ids.count(i) > 1)
+                raise QBert4RecError(f"item {twice!r} occurs twice in domain {name!r}")
+        object.__setattr__(self, "codes", codes)
+        object.__setattr__(self, "codebook_sizes", sizes)
+        object.__setattr__(self, "domain_sizes", [int(size) for size in self.domain_sizes])
+        object.__setattr__(self, "collides", collides)
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(
+            f"{name}: {size}" for name, size in zip(self.domains, self.domain_sizes, strict=True)
+        )
+        return f"ItemCatalog({sizes}; codebooks {self.codebook_sizes})"
+
+    @property
+    def num_levels(self) -> int:
+        """K, the tokens of one item."""
+        return len(self.codebook_sizes)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names codes and codebook sizes, as the model's `config.catalog_fingerprint` does."""
+        digest = hashlib.sha256(repr(self.codebook_sizes).encode())
+        digest.update(self.codes.astype("<i8").tobytes())
+        return digest.hexdigest()[:16]
+
+    # -- look-ups --------------------------------------------------------------------------------
+
+    def domain_slice(self, domain: str | None = None) -> slice:
+        """Rows of a domain; all rows without one.
+
+        Raises:
+            QBert4RecError: there is no such domain.
+        """
+        if domain is None:
+            return slice(0, len(self))
+        if domain not in self.domains:
+            raise QBert4RecError(
+                f"the catalogue has no domain {domain!r}, only {', '.join(self.domains)}"
+            )
+        number = self.domains.index(domain)
+        start = sum(self.domain_sizes[:number])
+        return slice(start, start + self.domain_sizes[number])
+
+    def rows(
+        self,
+        item_ids: Sequence[str],
+        *,
+        domain: str | None = None,
+        missing: Literal["error", "skip"] = "error",
+    ) -> np.ndarray:
+        """Rows of items.
+
+        Args:
+            item_ids: as the shop writes them.
+            domain: where to look; needed where domains share item ids.
+            missing: what to do with an unknown id: stop, or leave it out with a warning.
+
+        Returns:
+            `[found]` int64.
+
+        Raises:
+            QBert4RecError: an unknown id, or one that several domains have.
+        """
+        index = self._index(domain)
+        found, unknown = [], []
+        for item_id in item_ids:
+            row = index.get(item_id)
+            if row is None:
+                unknown.append(item_id)
+            elif row < 0:
+                raise QBert4RecError(
+                    f"item {item_id!r} occurs in several domains ({', '.join(self.domains)}); "
+                    "say which"
+                )
+            else:
+                found.append(row)
+        if unknown and missing == "error":
+            raise QBert4RecError(
+                f"item {unknown[0]!r} is not in the catalogue of {len(self)} items; check the id, "
+                "or leave unknown items out"
+            )
+        if unknown:
+            logger.warning(
+                f"left out {len(unknown)} items that are not in the catalogue, such as "
+                f"{unknown[0]!r}"
+            )
+        return np.array(found, dtype=np.int64)
+
+    def encode(self, item_id: str, *, domain: str | None = None) -> str:
+        """An item's semantic ID, such as `<a_2><b_3><c_1><d_6>`.
+
+        Raises:
+            QBert4RecError: an unknown id.
+        """
+        codes = self.codes[self.rows([item_id], domain=domain)[0]]
+        return "".join(f"<{level_name(level)}_{code}>" for level, code in enumerate(codes.tolist()))
+
+    def decode(self, semantic_id: str, *, domain: str | None = None) -> list[str]:
+        """The items that have a semantic ID: none, one, or several where IDs are shared.
+
+        Raises:
+            QBert4RecError: the text is no semantic ID of these levels.
+        """
+        parts = semantic_id.strip().removeprefix("<").removesuffix(">").split("><")
+        names = [part.rpartition("_") for part in parts]
+        expected = [level_name(level) for level in range(self.num_levels)]
+        if [name for name, _, _ in names] != expected or not all(c.isdigit() for *_, c in names):
+            raise QBert4RecError(
+                f"{semantic_id!r} is no semantic ID of the levels {', '.join(expected)}"
+            )
+        codes = np.array([int(code) for *_, code in names])
+        rows = self.domain_slice(domain)
+        hits = np.flatnonzero((self.codes[rows] == codes).all(axis=1)) + rows.start
+        return [self.item_ids[row] for row in hits]
+
+    def tokens(self) -> np.ndarray:
+        """Token ids of every item, `[items, levels]` int64, as the tokenizer numbers them."""
+        offsets = np.cumsum([len(SPECIALS), *self.codebook_sizes[:-1]])
+        return self.codes + offsets
+
+    # -- other catalogues ------------------------------------------------------------------------
+
+    def subset(self, domain: str) -> ItemCatalog:
+        """The items of one domain."""
+        rows = self.domain_slice(domain)
+        return ItemCatalog(
+            self.item_ids[rows],
+            self.titles[rows],
+            self.codes[rows],
+            self.codebook_sizes,
+            [domain],
+            [rows.stop - rows.start],
+            self.allow_shared,
+        )
+
+    def add(
+        self,
+        item_ids: Sequence[str],
+        titles: Sequence[str | None],
+        codes: np.ndarray,
+        domain: str,
+    ) -> ItemCatalog:
+        """A catalogue with further items at the end of a domain; those present keep their IDs.
+
+        Raises:
+            QBert4RecError: an id that is there already, or a semantic ID that is taken.
+        """
+        stop = self.domain_slice(domain).stop
+        number = self.domains.index(domain)
+        sizes = list(self.domain_sizes)
+        sizes[number] += len(item_ids)
+        return ItemCatalog(
+            [*self.item_ids[:stop], *item_ids, *self.item_ids[stop:]],
+            [*self.titles[:stop], *titles, *self.titles[stop:]],
+            np.concatenate([self.codes[:stop], np.asarray(codes), self.codes[stop:]]),
+            self.codebook_sizes,
+            self.domains,
+            sizes,
+            self.allow_shared,
+        )
+
+    @classmethod
+    def concat(cls, catalogs: Sequence[ItemCatalog]) -> ItemCatalog:
+        """Several catalogues of the same codebooks, one domain after the other.
+
+        Raises:
+            QBert4RecError: codebooks differ.
+        """
+        sizes = catalogs[0].codebook_sizes
+        for catalog in catalogs[1:]:
+            if catalog.codebook_sizes != sizes:
+                raise QBert4RecError(
+                    f"catalogues of codebooks {sizes} and {catalog.codebook_sizes} do not go "
+                    "together"
+                )
+        return cls(
+            [i for catalog in catalogs for i in catalog.item_ids],
+            [t for catalog in catalogs for t in catalog.titles],
+            np.concatenate([catalog.codes for catalog in catalogs]),
+            sizes,
+            [name for catalog in catalogs for name in catalog.domains],
+            [size for catalog in catalogs for size in catalog.domain_sizes],
+            any(catalog.allow_shared for catalog in catalogs),
+        )
+
+    # -- files -----------------------------------------------------------------------------------
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Writes `catalog.parquet` and `catalog.json` into a folder.
+
+        Raises:
+            QBert4RecError: the folder cannot be written to.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        folder = make_folder(folder)
+        table = pa.table(
+            {
+                ITEM_ID: pa.array(self.item_ids, pa.string()),
+                TITLE: pa.array(self.titles, pa.string()),
+                DOMAIN: pa.array(np.repeat(self.domains, self.domain_sizes).tolist(), pa.string()),
+                CODES: pa.array(list(self.codes), pa.list_(pa.int64())),
+                COLLIDES: pa.array(self.collides),
+            }
+        )
+        pq.write_table(table, folder / CATALOG_FILE)
+        write_json(
+            folder / CATALOG_INFO_FILE,
+            {
+                "format_version": FORMAT_VERSION,
+                "codebook_sizes": self.codebook_sizes,
+                "domains": self.domains,
+                "domain_sizes": self.domain_sizes,
+                "allow_shared": self.allow_shared,
+                "fingerprint": self.fingerprint,
+            },
+        )
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike) -> ItemCatalog:
+        """Reads a catalogue and checks it.
+
+        Raises:
+            QBert4RecError: a file is missing or damaged, or the two do not belong together.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        folder = Path(folder)
+        info_path, path = folder / CATALOG_INFO_FILE, folder / CATALOG_FILE
+        info = read_json(info_path)
+        if not isinstance(info, dict) or info.get("format_version") != FORMAT_VERSION:
+            raise QBert4RecError(f"{info_path} is not a catalogue of format {FORMAT_VERSION}")
+        if not path.exists():
+            raise QBert4RecError(f"{path} does not exist; copy the whole folder")
+        try:
+            table = pq.read_table(path)
+            columns = {name: table[name].to_pylist() for name in (ITEM_ID, TITLE, CODES)}
+            codes = np.array(columns[CODES], dtype=np.int64)
+            catalog = cls(
+                columns[ITEM_ID],
+                columns[TITLE],
+                codes.reshape(len(columns[ITEM_ID]), -1),
+                info["codebook_sizes"],
+                info["domains"],
+                info["domain_sizes"],
+                info["allow_shared"],
+            )
+        except QBert4RecError as error:
+            raise QBert4RecError(f"{path}: {error}") from None
+        except (pa.ArrowException, KeyError, ValueError, OSError) as error:
+            raise QBert4RecError(f"{path} is damaged or lacks a column ({error})") from None
+        if catalog.fingerprint != info["fingerprint"]:
+            raise QBert4RecError(
+                f"{path} and {info_path} do not belong together: the codes have the fingerprint "
+                f"{catalog.fingerprint}, expected {info['fingerprint']}"
+            )
+        return catalog
+
+    def _by_domain(self, values: list) -> list[list]:
+        edges = np.concatenate([[0], np.cumsum(self.domain_sizes)]).tolist()
+        return [values[start:stop] for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+
+    def _index(self, domain: str | None) -> dict[str, int]:
+        """Row of each item id; -1 for ids that several domains have."""
+        if domain not in self._indices:
+            rows = self.domain_slice(domain)
+            index: dict[str, int] = {}
+            for row in range(rows.start, rows.stop):
+                item_id = self.item_ids[row]
+                index[item_id] = -1 if item_id in index else row
+            self._indices[domain] = index
+        return self._indices[domain]
+
+    @cached_property
+    def _indices(self) -> dict[str | None, dict[str, int]]:
+        return {}

@@ -1,0 +1,198 @@
+"""The catalogue as state of a model: which items exist, and where each one's semantic ID leads."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from torch import nn
+
+
+class QBert4RecCatalogMixin:
+    """Codes of every item and one bias an item, for a model with a `QBert4RecConfig`.
+
+    Mix it in before `PreTrainedModel` and call `_build_catalog` in `__init__`. The codes are a
+    persistent buffer, so that they travel with the weights.
+    """
+
+    catalog_codes: torch.Tensor
+    item_bias: nn.Parameter | None
+
+    def _build_catalog(self) -> None:
+        """Makes `catalog_codes` (`[items, levels]`) and `item_bias` (`[items]` or None)."""
+        total = sum(self.config.num_items)
+        self.register_buffer(
+            "catalog_codes", torch.zeros(total, self.config.num_levels, dtype=torch.long)
+        )
+        self.item_bias = nn.Parameter(torch.zeros(total)) if self.config.item_bias else None
+        self._prefix_trees: dict = {}
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, *model_args, **kwargs):
+        """As in transformers, but never with a catalogue of arbitrary numbers.
+
+        A folder without a catalogue (of a bare `QBert4RecModel`) gives a model without one;
+        `set_catalog` follows.
+
+        Raises:
+            ValueError: `ignore_mismatched_sizes=True` and the catalogue's sizes differ.
+        """
+        with_info = kwargs.pop("output_loading_info", False)
+        model, info = super().from_pretrained(
+            pretrained_model_name_or_path, *model_args, output_loading_info=True, **kwargs
+        )
+        mismatched = [str(key) for key in info["mismatched_keys"]]
+        for name in ("catalog_codes", "item_bias"):
+            if any(name in key for key in mismatched):
+                raise ValueError(
+                    f"ignore_mismatched_sizes=True would leave {name} of "
+                    f"{pretrained_model_name_or_path} filled with arbitrary numbers; load the "
+                    "model as it is and call model.set_catalog(codes, item_map=...)"
+                )
+        if "catalog_codes" in info["missing_keys"] and len(model.catalog_codes):
+            model._store_catalog(model.catalog_codes[:0], [], None)
+        return (model, info) if with_info else model
+
+    def set_catalog(
+        self,
+        codes: torch.Tensor,
+        item_map: torch.Tensor | None = None,
+        num_items: list[int] | None = None,
+    ) -> None:
+        """Replaces the items that the model ranks, as `resize_token_embeddings` replaces words.
+
+        Call it before an optimizer is made: the item bias becomes a new parameter.
+
+        Args:
+            codes (`[items, levels]`): the semantic ID of every item, as codes in each codebook.
+            item_map (`[items]`, *optional*): for each new item its row in the present catalogue, or
+                -1. Item biases are carried over along it; items without a row start at zero.
+            num_items (`list[int]`, *optional*): items of each domain; one domain without it.
+
+        Raises:
+            ValueError: wrong shape, no items, codes outside their codebook, sizes that do not add
+                up, or a map that points outside the present catalogue. The model is unchanged then.
+        """
+        device = self.catalog_codes.device
+        codes = torch.as_tensor(codes, dtype=torch.long).to(device, copy=True)
+        sizes = torch.tensor(self.config.codebook_sizes, device=device)
+        if codes.ndim != 2 or codes.shape[1] != len(sizes):
+            raise ValueError(
+                f"codes must be [items, {len(sizes)}] as codebook_sizes has {len(sizes)} levels, "
+                f"got {list(codes.shape)}"
+            )
+        outside = ((codes < 0) | (codes >= sizes)).nonzero()
+        if len(outside):
+            row, level = outside[0].tolist()
+            raise ValueError(
+                f"codes row {row}: code {codes[row, level].item()} of level {level} is outside its "
+                f"codebook of {sizes[level].item()}"
+            )
+        num_items = [len(codes)] if num_items is None else [int(size) for size in num_items]
+        if sum(num_items) != len(codes) or not num_items or min(num_items) < 1:
+            raise ValueError(
+                f"num_items {num_items} must be positive numbers that add up to the {len(codes)} "
+                "rows of codes"
+            )
+        if item_map is not None:
+            item_map = torch.as_tensor(item_map, dtype=torch.long).to(device)
+            known = len(self.catalog_codes)
+            if item_map.shape != (len(codes),) or item_map.max() >= known or item_map.min() < -1:
+                raise ValueError(
+                    f"item_map must be [{len(codes)}] rows below {known} or -1, got shape "
+                    f"{list(item_map.shape)} and rows {item_map.min()} to {item_map.max()}"
+                )
+        self._store_catalog(codes, num_items, item_map)
+
+    def _store_catalog(
+        self, codes: torch.Tensor, num_items: list[int], item_map: torch.Tensor | None
+    ) -> None:
+        if self.item_bias is not None:
+            bias = self.item_bias.new_zeros(len(codes))
+            if item_map is not None:
+                known = item_map >= 0
+                bias[known] = self.item_bias.detach()[item_map[known]]
+            self.item_bias = nn.Parameter(bias, requires_grad=self.item_bias.requires_grad)
+        self.catalog_codes = codes
+        self.config.num_items = num_items
+        self.config.catalog_fingerprint = self.fingerprint_catalog(codes) if num_items else None
+
+    def fingerprint_catalog(self, codes: torch.Tensor | None = None) -> str:
+        """16 hexadecimal digits that name codes and codebook sizes; the stored ones by default."""
+        codes = self.catalog_codes if codes is None else codes
+        digest = hashlib.sha256(repr(list(self.config.codebook_sizes)).encode())
+        digest.update(codes.cpu().to(torch.int64).contiguous().numpy().astype("<i8").tobytes())
+        return digest.hexdigest()[:16]
+
+    def domain_slice(self, domain: int) -> slice:
+        """Rows of one domain's items in the catalogue.
+
+        Raises:
+            ValueError: the catalogue has no such domain.
+        """
+        if not 0 <= domain < len(self.config.num_items):
+            raise ValueError(
+                f"the catalogue has {len(self.config.num_items)} domains, numbered from 0; there is "
+                f"no domain {domain}"
+            )
+        start = sum(self.config.num_items[:domain])
+        return slice(start, start + self.config.num_items[domain])
+
+    def _require_catalog(self) -> None:
+        if not len(self.catalog_codes):
+            raise ValueError(
+                "the model has no catalogue yet; call model.set_catalog(codes) with the semantic "
+                "IDs of the items"
+            )
+
+    def _domains(self, domain_ids: torch.Tensor | None, batch: int) -> torch.Tensor:
+        """Domain of each row `[batch]`; 0 where the catalogue has no other."""
+        if domain_ids is not None:
+            return domain_ids
+        if len(self.config.num_items) > 1:
+            raise ValueError(
+                f"the catalogue holds {len(self.config.num_items)} domains; give domain_ids [batch]"
+            )
+        return torch.zeros(batch, dtype=torch.long, device=self.device)
+
+    def _find_items(self, codes: torch.Tensor, domain: int) -> torch.Tensor:
+        """Group number in its domain of every code tuple `[rows, levels]`, -1 where none has it.
+
+        A group is the items that share a tuple. A tuple is followed down the tree of existing
+        prefixes, one sorted search a level, so the cost grows with the levels and with the
+        logarithm of the catalogue.
+        """
+        group = codes.new_zeros(len(codes))
+        found = torch.ones_like(group, dtype=torch.bool)
+        for level, keys in enumerate(self._prefix_tree(domain)["keys"]):
+            size = self.config.codebook_sizes[level]
+            # A code outside its codebook would look like one of the neighbouring prefix.
+            found &= (codes[:, level] >= 0) & (codes[:, level] < size)
+            key = group * size + codes[:, level]
+            group = torch.searchsorted(keys, key).clamp(max=len(keys) - 1)
+            found &= keys[group] == key
+        return torch.where(found, group, -1)
+
+    def _prefix_tree(self, domain: int) -> dict:
+        """Sorted keys a level, group `[items]` of each item, and whether items share a tuple."""
+        # Which buffer it is and how often it was written to: both change when codes are loaded.
+        buffer = self.catalog_codes
+        version = (buffer.device, buffer.data_ptr(), len(buffer), buffer._version)
+        if self._prefix_trees.get("version") != version:
+            self._prefix_trees = {"version": version}
+        if domain not in self._prefix_trees:
+            codes = buffer[self.domain_slice(domain)]
+            group, keys = codes.new_zeros(len(codes)), []
+            for level, size in enumerate(self.config.codebook_sizes):
+                unique, group = torch.unique(group * size + codes[:, level], return_inverse=True)
+                keys.append(unique)
+            shared = len(keys[-1]) < len(codes)
+            # With unique tuples a group is one item: `item[g]` is where it stands.
+            item = None if shared else group.argsort()
+            self._prefix_trees[domain] = {
+                "keys": keys,
+                "group": group,
+                "item": item,
+                "shared": shared,
+            }
+        return self._prefix_trees[domain]

@@ -1,0 +1,1 @@
+"""What the Trainers of the three stages need."""

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from qbert4rec_hf.cli.main import main
+from qbert4rec_hf.data.domain import Domain
+
+SAMPLE = Path(__file__).parents[2] / "examples" / "published_sample"
+
+
+def test_the_published_sample_becomes_a_domain_folder(tmp_path, capsys):
+    assert main(["import", str(SAMPLE), "--output-dir", str(tmp_path / "sample")]) == 0
+    printed = capsys.readouterr().out
+    assert "5 items, 5 users" in printed
+    assert "4 of 5 items distinct, 2 share theirs" in printed
+    domain = Domain.load(tmp_path / "sample")
+    assert sorted(domain.item_ids) == [f"SKU-0{i}" for i in range(1, 6)]
+
+
+@pytest.mark.parametrize("broken", ["Sample.inter.json", "Sample.item2id"])
+def test_a_broken_file_is_named(tmp_path, capsys, broken):
+    for path in SAMPLE.iterdir():
+        (tmp_path / path.name).write_bytes(b"{[" if path.name == broken else path.read_bytes())
+    assert main(["import", str(tmp_path), "--output-dir", str(tmp_path / "sample")]) == 2
+    assert broken in capsys.readouterr().err
+    assert not (tmp_path / "sample").exists()

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from qbert4rec_hf.data.sequences import Sequences
+from qbert4rec_hf.errors import QBert4RecError
+from qbert4rec_hf.ranking.mixture import choose_weights, mix, prior_distribution
+from qbert4rec_hf.ranking.ranks import ALL_ITEMS, PROTOCOLS, UNSEEN_ITEMS, target_ranks
+
+
+def test_prior_becomes_a_distribution_without_negatives():
+    found = prior_distribution(np.array([[0.3, -0.2, 0.1], [-1.0, 0.0, -3.0]]))
+    np.testing.assert_allclose(found, [[0.75, 0.0, 0.25], [0.0, 0.0, 0.0]])
+
+
+def test_mixture_is_linear_in_probabilities():
+    logits = torch.tensor([[0.0, 1.0, 2.0]])
+    prior = np.array([[3.0, 1.0, -1.0]], dtype=np.float32)
+    expected = 0.7 * torch.softmax(logits, 1) + 0.3 * torch.tensor([[0.75, 0.25, 0.0]])
+    torch.testing.assert_close(mix(logits, prior, 0.3), expected)
+    # Normalised log-probabilities and plain logits say the same.
+    torch.testing.assert_close(mix(torch.log_softmax(logits, 1), prior, 0.3), expected)
+    torch.testing.assert_close(mix(logits, prior, 0.3).sum(), torch.tensor(1.0))
+
+
+def test_ends_of_the_scale_are_model_and_prior():
+    rng = np.random.default_rng(0)
+    logits, prior = rng.normal(size=(8, 20)), rng.random((8, 20)).astype(np.float32)
+    targets = rng.integers(0, 20, size=8)
+    np.testing.assert_array_equal(
+        target_ranks(mix(logits, prior, 0.0), targets), target_ranks(logits, targets)
+    )
+    np.testing.assert_array_equal(
+        target_ranks(mix(logits, prior, 1.0), targets), target_ranks(prior, targets)
+    )
+
+
+def test_items_of_other_domains_stay_out():
+    mixed = mix(torch.tensor([[0.0, -torch.inf]]), np.array([[0.1, 0.9]]), 1.0)
+    assert mixed[0, 1] == -torch.inf
+
+
+def test_a_prior_without_opinion_keeps_the_model_order():
+    logits = torch.tensor([[0.0, 2.0, 1.0]])
+    assert mix(logits, np.zeros((1, 3)), 0.9).argsort(descending=True).tolist() == [[1, 2, 0]]
+
+
+def batches_of(logits, prior, targets, histories, size=5):
+    for start in range(0, len(targets), size):
+        rows = np.arange(start, min(start + size, len(targets)))
+        yield (
+            torch.from_numpy(logits[rows]),
+            {protocol: prior[rows] for protocol in PROTOCOLS},
+            targets[rows],
+            histories.take(rows),
+        )
+
+
+def test_weight_goes_to_the_part_that_knows_the_targets():
+    rng = np.random.default_rng(0)
+    targets = rng.integers(1, 30, size=23)
+    noise = rng.random((23, 30)).astype(np.float32)
+    knowing = np.zeros((23, 30), dtype=np.float32)
+    knowing[np.arange(23), targets] = 5.0
+    histories = Sequences.from_lists([[0]] * 23)
+    choice = choose_weights(batches_of(noise, knowing, targets, histories))
+    assert all(choice.weights[protocol] > 0 for protocol in PROTOCOLS)
+    assert dict(choice.curves[ALL_ITEMS])[choice.weights[ALL_ITEMS]] == pytest.approx(1.0)
+    choice = choose_weights(batches_of(knowing, noise, targets, histories))
+    # Of equally good weights the smaller one: the model needs no help here.
+    assert choice.weights == {ALL_ITEMS: 0.0, UNSEEN_ITEMS: 0.0}
+
+
+def test_protocols_are_chosen_apart():
+    # The prior insists on the item already bought; the model puts the target third.
+    histories = Sequences.from_lists([[0]])
+    logits = np.array([[0.0, 1.2, 0.8, 1.0]], dtype=np.float32)
+    prior = np.array([[9.0, 0.0, 1.0, 0.0]], dtype=np.float32)
+    choice = choose_weights(batches_of(logits, prior, np.array([2]), histories), weights=(0.0, 1.0))
+    curves = {protocol: dict(choice.curves[protocol]) for protocol in PROTOCOLS}
+    assert curves[UNSEEN_ITEMS] == {0.0: 0.5, 1.0: 1.0}
+    assert curves[ALL_ITEMS] == {0.0: 0.5, 1.0: pytest.approx(1 / np.log2(3))}
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(QBert4RecError, match="from 0 to 1, got 1.5"):
+        mix(np.zeros((1, 2)), np.zeros((1, 2)), 1.5)
+    with pytest.raises(QBert4RecError, match="differ in shape: \\(1, 2\\) and \\(1, 3\\)"):
+        mix(np.zeros((1, 2)), np.zeros((1, 3)), 0.5)
+    with pytest.raises(QBert4RecError, match="no validation users"):
+        choose_weights([])
+    with pytest.raises(QBert4RecError, match="no weight"):
+        choose_weights([], weights=())
