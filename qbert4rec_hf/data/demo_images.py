@@ -11,7 +11,7 @@ from .demo_catalog import Product
 from .demo_vocabulary import BRANDS, CATEGORIES, COLORS
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageDraw
 
 SIZE = 96
 # Drawn larger and reduced, which smooths the edges.

@@ -164,15 +164,15 @@ def name_items(
     for domain in dict.fromkeys([*pretrain_domains, target]):
         found, distances = quantizer_model.encode(parts[domain.name])
         result = reallocate(
-            found.numpy(), distances.numpy(), list(quantizer_model.codebook_sizes), fixed=None
+            found.numpy(), distances.numpy(), list(quantizer_model.codebook_sizes)
         )
         codes[domain.name] = result.codes
         summary[domain.name] = {
-            "colliding items before reallocation": int(result.num_collisions_before),
+            "colliding items before reallocation": int(result.num_collisions),
             "moved items": int(np.sum(result.moved)),
         }
         duplicates[domain.name] = [
-            [domain.item_ids[row] for row in group] for group in result.duplicate_groups
+            [domain.item_ids[row] for row in group] for group in result.duplicates
         ]
     _save_catalogs(folder, pretrain_domains, target, codes, list(quantizer_model.codebook_sizes))
     write_json(folder / DUPLICATES_FILE, duplicates)
@@ -215,7 +215,7 @@ def adopt_codes(
         sizes = list(joined.codebook_sizes)
         codes[domain.name] = joined.codes
         summary[domain.name] = {"items that share their ID": int(joined.collides.sum())}
-    _save_catalogs(folder, pretrain_domains, target, codes, sizes)
+    _save_catalogs(folder, pretrain_domains, target, codes, sizes, allow_shared=True)
     return summary
 
 
@@ -230,6 +230,8 @@ def _save_catalogs(
     target: Domain,
     codes: Mapping[str, np.ndarray],
     sizes: list[int],
+    *,
+    allow_shared: bool = False,
 ) -> None:
     for name, domains in ((PRETRAIN_CATALOG, pretrain_domains), (TARGET_CATALOG, [target])):
         catalog = ItemCatalog(
@@ -239,6 +241,7 @@ def _save_catalogs(
             codebook_sizes=sizes,
             domains=[domain.name for domain in domains],
             domain_sizes=[len(domain) for domain in domains],
+            allow_shared=allow_shared,
         )
         catalog.save(folder / name)
 

@@ -15,23 +15,23 @@ Distances = np.ndarray | Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Reallocation:
+class ReallocationResult:
     """Unique semantic IDs and how they came about.
 
     Attributes:
         codes: `[items, levels]` int64, no two rows alike and none in `fixed`.
         moved: `[items]`, whether the item's ID differs from the quantizer's.
-        first_changed_level: `[items]`, the first level that differs; `levels` where none does.
-        num_collisions: items that shared their ID with another item before.
-        duplicates: groups of item rows whose distances agree in every number: very likely one
+        level_of_change: `[items]`, the first level that differs; `levels` where none does.
+        num_collisions_before: items that shared their ID with another item before.
+        duplicate_groups: groups of item rows whose distances agree in every number: very likely one
             product under several ids.
     """
 
     codes: np.ndarray
     moved: np.ndarray
-    first_changed_level: np.ndarray
-    num_collisions: int
-    duplicates: list[np.ndarray]
+    level_of_change: np.ndarray
+    num_collisions_before: int
+    duplicate_groups: list[np.ndarray]
 
 
 def reallocate(
@@ -40,7 +40,7 @@ def reallocate(
     codebook_sizes: Sequence[int],
     *,
     fixed: np.ndarray | None = None,
-) -> Reallocation:
+) -> ReallocationResult:
     """Gives every item an ID of its own.
 
     Of the items that share an ID, the one closest to a codeword of the last level keeps it. The
@@ -105,7 +105,7 @@ def reallocate(
             result[row] = tree.place(codes[row], of_colliding[place])
         moved = (result != codes).any(axis=1)
         changed[moved] = (result != codes)[moved].argmax(axis=1)
-    return Reallocation(result, moved, changed, len(colliding), duplicates)
+    return ReallocationResult(result, moved, changed, len(colliding), duplicates)
 
 
 def check_codes(codes: np.ndarray, codebook_sizes: Sequence[int], where: str = "codes") -> None:

@@ -9,7 +9,6 @@ import torch
 from ..errors import QBert4RecError
 from ..fusion.modeling_fusion import QBert4RecFusionModel
 
-
 if TYPE_CHECKING:
     from ..features.store import ItemFeatures
 
