@@ -117,7 +117,4 @@ def register() -> None:
 # The command line program answers `--help` without loading torch: there, and only there, its verbs
 # register the families before they work.
 if Path(sys.argv[0] if sys.argv else "").stem != "qbert4rec":
-    try:  # TEMPORARY
-        register()
-    except ImportError:
-        pass
+    register()

@@ -94,17 +94,17 @@ class FeatureEncoder(ABC):
         """Fitted arrays; empty for an encoder that is not fitted."""
         return {}
 
-    def set_state(self, state: dict[str, np.ndarray]) -> None:
+    def set_state(self, state: dict[str, np.ndarray]) -> None:  # noqa: B027
         """Takes over fitted arrays as `state` gave them."""
 
     def vocabulary(self) -> list[str] | None:
         """Fitted words, kept as JSON beside the arrays."""
         return None
 
-    def set_vocabulary(self, words: list[str]) -> None:
+    def set_vocabulary(self, words: list[str]) -> None:  # noqa: B027
         """Takes over fitted words as `vocabulary` gave them."""
 
-    def fit(self, domains: list[Domain]) -> None:
+    def fit(self, domains: list[Domain]) -> None:  # noqa: B027
         """Fits the encoder to the items of some domains; nothing to do for most."""
 
     def input_fingerprint(self, items: pd.DataFrame, root: Path | None) -> str:

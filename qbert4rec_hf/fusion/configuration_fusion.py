@@ -1,7 +1,5 @@
 """Configuration of the fusion model, stage 1 of Q-BERT4Rec."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from huggingface_hub.dataclasses import strict
@@ -40,7 +38,7 @@ class QBert4RecFusionConfig(PreTrainedConfig):
         depth: "dynamic" lets each item stop by itself; "fixed" takes all items through
             `max_layers` blocks.
         stop_threshold: an item stops once this share of its stopping probability is spent.
-            Applies to dynamic depth only, and outside training only.
+            Dynamic depth only.
         expected_depth: mean number of layers that the items are led to use, from 1 to
             `max_layers`. 2 is the median that the paper reports. Dynamic depth only.
         depth_weight: weight of the term that leads them there. Dynamic depth only.
@@ -76,7 +74,7 @@ class QBert4RecFusionConfig(PreTrainedConfig):
     depth: Literal["dynamic", "fixed"] = "dynamic"
     stop_threshold: float | int = 0.75
     expected_depth: float | int = 2.0
-    depth_weight: float | int = 0.1
+    depth_weight: float | int = 1.0
     content_residual: bool = True
     layer_norm_eps: float = 1e-5
     initializer_range: float = 0.02

@@ -20,6 +20,13 @@ def eager_attention_forward(module, query, key, value, attention_mask, scaling, 
     return (weights @ value).transpose(1, 2).contiguous(), weights
 
 
+class QBert4RecProjection(nn.Linear):
+    """A linear map that starts as a rotation, or as a projection onto fewer axes.
+
+    Its own class, since transformers initialises modules with parameters of their own only.
+    """
+
+
 class QBert4RecModalityAlignment(nn.Module):
     """Takes one modality into the shared space and pools an item's vectors of it (equation 3).
 
@@ -29,7 +36,7 @@ class QBert4RecModalityAlignment(nn.Module):
 
     def __init__(self, input_size: int, config: QBert4RecFusionConfig):
         super().__init__()
-        self.projection = nn.Linear(input_size, config.hidden_size, bias=False)
+        self.projection = QBert4RecProjection(input_size, config.hidden_size, bias=False)
         self.temperature = config.attention_temperature
 
     def forward(

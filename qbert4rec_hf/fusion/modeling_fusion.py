@@ -12,7 +12,12 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 
 from .configuration_fusion import QBert4RecFusionConfig
-from .layers_fusion import QBert4RecFusionLayer, QBert4RecModalityAlignment, QBert4RecStopGate
+from .layers_fusion import (
+    QBert4RecFusionLayer,
+    QBert4RecModalityAlignment,
+    QBert4RecProjection,
+    QBert4RecStopGate,
+)
 from .losses_fusion import depth_divergence, info_nce
 
 
@@ -27,10 +32,9 @@ class QBert4RecFusionOutput(ModelOutput):
         depth_loss: distance of the stopping distribution from the wanted one, before its weight.
         pair_losses: each InfoNCE term by the names of its pair, as `"fused-text"`.
         fused: fused embeddings `[items, hidden]`.
-        depth: number of blocks that each item used `[items]`. In training mode every item passes
-            all blocks, and this is where it would stop.
+        depth: number of blocks that each item used `[items]`.
         gates: probability of stopping after each block, given that the item came so far
-            `[items, layers]`; 0 for blocks that an item did not run.
+            `[items, layers]`; 1 for the last. Outside training, 0 for blocks beyond `depth`.
         aligned: the modalities in the shared space `[items, modalities, hidden]`, unit length, in
             the order of `config.modality_names`; zeros where missing.
         aligned_mask: which of them are present `[items, modalities]`.
@@ -60,9 +64,9 @@ class QBert4RecFusionPreTrainedModel(PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):
         super()._init_weights(module)
-        if isinstance(module, QBert4RecModalityAlignment):
-            # A rotation (or a projection, where the space is smaller) keeps the content's cosines.
-            init.orthogonal_(module.projection.weight)
+        if isinstance(module, QBert4RecProjection):
+            # Cosines of the content are kept, as far as the shared space has room for them.
+            init.orthogonal_(module.weight)
         elif isinstance(module, QBert4RecStopGate):
             init.zeros_(module.channel_weight)
             init.xavier_normal_(module.mlp[0].weight)
@@ -88,21 +92,22 @@ class QBert4RecFusionModel(QBert4RecFusionPreTrainedModel):
     the consistency term stays the item's own query in both cases, which draws its two views
     together.
 
-    **Depth.** Halting in the manner of PonderNet. After block l the gate gives a probability
+    **Depth.** Halting between ACT and PonderNet. After block l the gate gives a probability
     lambda_l to stop there, so that an item stops after block l with p_l = lambda_l * prod_{j<l}
-    (1 - lambda_j), the last block taking the rest. Its embedding is the mean of the states h^(l)
-    weighed by p_l, which makes the decision differentiable. In training the mean over the items
-    of p is led towards a truncated geometric distribution with mean `expected_depth` by a
-    Kullback-Leibler term: the population is to use that many layers, each item is free. Outside
-    training an item stops as soon as `stop_threshold` of its probability is spent, and the block
-    it stopped at takes the rest. `embed` then drops it from the batch, `forward` computes the
-    same under a mask.
+    (1 - lambda_j). It goes on until `stop_threshold` of its probability is spent; the block where
+    it stops takes what is left. Its embedding is the mean of the states h^(l) weighed by p_l: that
+    is what the gates learn from, and it is the same in training and afterwards. `depth_loss` leads
+    the mean of p over the items towards a truncated geometric distribution with mean
+    `expected_depth` (Kullback-Leibler divergence): the population is to use that many layers, each
+    item is free. `embed` drops items that stop from the batch; `forward` computes the same under a
+    mask.
 
     **Output.** The weighed mean of the states, plus the mean of the modality vectors that are
     there (`content_residual`), under a layer norm without weights: every item has the same
     length. An item without any modality is represented by its query alone.
 
-    Source: sections 3.3 and 4 of the Q-BERT4Rec paper; Banino et al. 2021 (PonderNet) for halting.
+    Source: sections 3.3 and 4 of the Q-BERT4Rec paper; Graves 2016 (ACT) and Banino et al. 2021
+    (PonderNet) for halting.
 
     Example:
 

@@ -1,7 +1,5 @@
 """Configuration of the quantizer, stage 2 of Q-BERT4Rec."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from huggingface_hub.dataclasses import strict

@@ -11,12 +11,12 @@ from typing import Any, Literal
 import yaml
 
 from ..errors import QBert4RecError
-from ..features.settings import FeatureSettings
 from ..fusion.configuration_fusion import QBert4RecFusionConfig
 from ..quantizer.configuration_quantizer import QBert4RecQuantizerConfig
 from ..ranking.fit_ranker import RankingSettings
 from ..training.sequence_settings import FINETUNING, PRETRAINING, SequenceSettings
 from ..training.stage_settings import FusionSettings, QuantizerSettings, make_config
+from .feature_settings import FeatureSettings
 from .settings import build, override
 
 CONFIG_FILE = "config.yaml"
@@ -125,8 +125,12 @@ class RunConfig:
     quantizer: QuantizerSettings = field(default_factory=QuantizerSettings)
     semantic_ids: SemanticIdSettings = field(default_factory=SemanticIdSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
-    pretrain: PretrainSettings = field(default_factory=PretrainSettings)
-    finetune: FinetuneSettings = field(default_factory=FinetuneSettings)
+    pretrain: PretrainSettings = field(
+        default_factory=lambda: PretrainSettings(**PRETRAINING["recipe"])
+    )
+    finetune: FinetuneSettings = field(
+        default_factory=lambda: FinetuneSettings(**FINETUNING["recipe"])
+    )
     ranking: RankingSettings = field(default_factory=RankingSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
 

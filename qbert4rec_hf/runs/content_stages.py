@@ -61,13 +61,17 @@ def make_features(
     Raises:
         QBert4RecError: spectral features of several domains, or no modality at all.
     """
-    if settings.structural == "spectral" and len(domains) > 1:
+    fitting = [domain for domain in domains if domain.name in fitted_on]
+    encoders = make_encoders(settings, fitting, seed=seed)
+    content = bool(len(encoders))
+    if len(domains) > 1 and (
+        settings.structural == "spectral" or (settings.structural == "auto" and not content)
+    ):
         raise QBert4RecError(
-            "features.structural is 'spectral', whose axes mean nothing in another domain; use "
-            "'propagated' to train on several domains"
+            "spectral features mean nothing in another domain; train on one domain alone, or on "
+            "domains with texts, images or codes"
         )
-    encoders = make_encoders(settings, [d for d in domains if d.name in fitted_on], seed=seed)
-    encoders.fit([domain for domain in domains if domain.name in fitted_on])
+    encoders.fit(fitting)
     encoders.save(folder / FEATURES_FOLDER)
     coverage = {}
     for domain in domains:
@@ -80,9 +84,7 @@ def make_features(
 
 def load_features(folder: Path, names: Sequence[str]) -> ItemFeatures:
     """Features of several domains, one after the other."""
-    return ItemFeatures.stack(
-        [ItemFeatures.load(folder / DOMAINS_FOLDER / name) for name in names]
-    )
+    return ItemFeatures.stack([ItemFeatures.load(folder / DOMAINS_FOLDER / name) for name in names])
 
 
 def fuse(
@@ -155,17 +157,13 @@ def name_items(
     quantizer_model = QBert4RecQuantizerModel.from_pretrained(quantizer).eval()
     names = [domain.name for domain in pretrain_domains]
     own = fused_views(fusion_model, load_features(features, names)).own
-    parts = dict(
-        zip(names, own.split([len(domain) for domain in pretrain_domains]), strict=True)
-    )
+    parts = dict(zip(names, own.split([len(domain) for domain in pretrain_domains]), strict=True))
     if target.name not in parts:
         parts[target.name], _ = embed_features(fusion_model, load_features(features, [target.name]))
     codes, summary, duplicates = {}, {}, {}
     for domain in dict.fromkeys([*pretrain_domains, target]):
         found, distances = quantizer_model.encode(parts[domain.name])
-        result = reallocate(
-            found.numpy(), distances.numpy(), list(quantizer_model.codebook_sizes)
-        )
+        result = reallocate(found.numpy(), distances.numpy(), list(quantizer_model.codebook_sizes))
         codes[domain.name] = result.codes
         summary[domain.name] = {
             "colliding items before reallocation": int(result.num_collisions),
@@ -253,9 +251,12 @@ def _with_structure(
     settings: FeatureSettings,
     seed: int,
 ) -> ItemFeatures:
-    if settings.structural == "none":
+    kind = settings.structural
+    if kind == "auto":
+        kind = "propagated" if features.modalities else "spectral"
+    if kind == "none":
         return features
-    if settings.structural == "spectral":
+    if kind == "spectral":
         structure = spectral(split.train, len(domain), settings.spectral_dim, seed=seed)
     elif features.modalities:
         structure = propagate(features, split.train)

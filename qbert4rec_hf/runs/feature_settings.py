@@ -1,0 +1,112 @@
+"""Which encoders a run uses."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..columns import IMAGE_MODALITY, IMAGES, TEXT, TEXT_MODALITY, TITLE
+from ..errors import QBert4RecError
+
+if TYPE_CHECKING:
+    from ..data.domain import Domain
+    from ..features.base import FeatureEncoder
+    from ..features.encoder_set import EncoderSet
+
+AUTO = "auto"
+NONE = "none"
+DEFAULT_ENCODERS = {TEXT_MODALITY: "tfidf", IMAGE_MODALITY: "pca_image"}
+
+
+@dataclass
+class EncoderSettings:
+    """The encoder of one modality.
+
+    Args:
+        kind: "none"; "auto" for the built-in encoder where the domains have something to encode;
+            or an encoder's name: "tfidf", "hf_text" (any text model of the Hub), "pca_image",
+            "open_clip", "codes" (vectors from codes published with the domain), "parquet" (ready
+            embeddings keyed by item id), and those of your own.
+        options: arguments of that encoder, such as `dim` or the name of a model.
+    """
+
+    kind: str = AUTO
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class FeatureSettings:
+    """Encoders of all modalities.
+
+    Args:
+        text: encoder of titles and texts.
+        image: encoder of pictures.
+        structural: "propagated" (the content of an item's neighbours in the graph of the training
+            histories, which transfers between domains), "spectral" (axes of the graph itself, for
+            a single domain without content), "none", or "auto": the first where there is content,
+            else the second.
+        spectral_dim: number of spectral axes.
+    """
+
+    text: EncoderSettings = field(default_factory=EncoderSettings)
+    image: EncoderSettings = field(default_factory=EncoderSettings)
+    structural: Literal["auto", "propagated", "spectral", "none"] = "auto"
+    spectral_dim: int = 64
+
+
+def make_encoders(
+    settings: FeatureSettings, domains: Sequence[Domain], *, seed: int = 0
+) -> EncoderSet:
+    """The encoders that the settings ask for, not yet fitted.
+
+    Args:
+        settings: kinds and options.
+        domains: that they will be fitted to; "auto" looks at what these have.
+        seed: for encoders that draw numbers, unless their options say otherwise.
+
+    Raises:
+        QBert4RecError: an unknown encoder, or an option that it does not have.
+    """
+    from ..features.encoder_set import EncoderSet
+
+    encoders = {}
+    for modality, chosen in ((TEXT_MODALITY, settings.text), (IMAGE_MODALITY, settings.image)):
+        kind = _default(modality, domains) if chosen.kind == AUTO else chosen.kind
+        if kind != NONE:
+            encoders[modality] = _make(kind, modality, chosen.options, seed)
+    return EncoderSet(encoders)
+
+
+def _default(modality: str, domains: Sequence[Domain]) -> str:
+    columns = (TITLE, TEXT) if modality == TEXT_MODALITY else (IMAGES,)
+    for domain in domains:
+        for column in columns:
+            if any(value is not None and len(value) for value in domain.items[column]):
+                return DEFAULT_ENCODERS[modality]
+    return NONE
+
+
+def _make(kind: str, modality: str, options: dict[str, Any], seed: int) -> FeatureEncoder:
+    from ..features.base import encoder_class
+
+    try:
+        encoder = encoder_class(kind)
+    except QBert4RecError as error:
+        raise QBert4RecError(f"features.{modality}.kind: {error}") from None
+    accepted = list(inspect.signature(encoder.__init__).parameters)[1:]
+    for name in options:
+        if name not in accepted:
+            near = difflib.get_close_matches(name, accepted, 1)
+            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(accepted)}"
+            raise QBert4RecError(
+                f"features.{modality}.options.{name} is not an option of encoder {kind!r}; {hint}"
+            )
+    given = {"modality": modality, "seed": seed}
+    given = {name: value for name, value in given.items() if name in accepted}
+    try:
+        return encoder(**{**given, **options})
+    except TypeError as error:
+        raise QBert4RecError(f"features.{modality}: encoder {kind!r}: {error}") from None
