@@ -26,11 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from .. import register
     from ..runs.demo import run_demo
     from ..runs.lock import run_lock
+    from .console import prepare
 
-    register()
+    prepare(arguments.quiet)
     with run_lock(arguments.output_dir) as folder:
         print(
             run_demo(

@@ -6,7 +6,7 @@ import argparse
 
 HELP = "Rank the whole catalogue for every test user and print HR and NDCG."
 EXAMPLE = """
-qbert4rec evaluate demo/run/model --domain demo/domains/TARGET
+qbert4rec evaluate demo/run/model --domain demo/domains/weekend
 """
 
 
@@ -19,11 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from .. import register
     from ..evaluation.tables import markdown_table
     from ..runs.evaluation import evaluate_model, save_results
+    from .console import prepare
 
-    register()
+    prepare(arguments.quiet)
     results = evaluate_model(
         arguments.model,
         arguments.domain,

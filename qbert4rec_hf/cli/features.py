@@ -8,7 +8,7 @@ from .run_options import add_run_arguments, opened_run
 
 HELP = "Encode items: texts, images and structure become vectors."
 EXAMPLE = """
-qbert4rec features --domain demo/domains/TARGET --output-dir runs/shop
+qbert4rec features --domain demo/domains/weekend --output-dir runs/shop
 """
 
 

@@ -6,7 +6,7 @@ import argparse
 
 HELP = "Recommend items for a history of item ids."
 EXAMPLE = """
-qbert4rec recommend demo/run/model --history WK-0001 WK-0002
+qbert4rec recommend demo/run/model --history WK-20516 WK-36874
 """
 
 
@@ -33,10 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from .. import register
     from ..ranking.recommender import Recommender
+    from .console import prepare
 
-    register()
+    prepare(arguments.quiet)
     recommender = Recommender.from_pretrained(arguments.model)
     found = recommender.recommend(
         arguments.history,

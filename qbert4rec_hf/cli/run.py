@@ -8,7 +8,7 @@ from .run_options import add_run_arguments, opened_run
 
 HELP = "Do all stages for a domain: features, fusion, semantic IDs, training, evaluation."
 EXAMPLE = """
-qbert4rec run --domain demo/domains/TARGET --output-dir runs/shop
+qbert4rec run --domain demo/domains/weekend --output-dir runs/shop
 """
 
 

@@ -40,11 +40,11 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 @contextmanager
 def opened_run(arguments: argparse.Namespace) -> Iterator[Run]:
     """Opens the run folder named on the command line and holds it against other processes."""
-    from .. import register
     from ..runs.lock import run_lock
     from ..runs.pipeline import Run
+    from .console import prepare
 
-    register()
+    prepare(arguments.quiet)
     with run_lock(arguments.output_dir):
         yield Run.open(
             arguments.output_dir,

@@ -52,10 +52,12 @@ class FeatureEncoder(ABC):
         kind: name of the encoder in files.
         modality: "text", "image", or another name for a modality of the user's own.
         requires_fit: whether `fit` must have run before `encode`.
+        trust_remote_code: whether a model that brings code of its own may run it; never saved.
     """
 
     kind: ClassVar[str]
     requires_fit: ClassVar[bool] = False
+    trust_remote_code: bool = False
     modality: str
 
     @property
@@ -106,6 +108,10 @@ class FeatureEncoder(ABC):
 
     def fit(self, domains: list[Domain]) -> None:  # noqa: B027
         """Fits the encoder to the items of some domains; nothing to do for most."""
+
+    def available(self, root: Path | None) -> bool:
+        """Whether items that come with this folder can have vectors at all."""
+        return True
 
     def input_fingerprint(self, items: pd.DataFrame, root: Path | None) -> str:
         """Names what the encoder would read of these items; a change makes a cache outdated."""
@@ -168,8 +174,7 @@ class FeatureEncoder(ABC):
                 f"{path} does not fit encoder {about['kind']!r} ({error}); it may come from a "
                 "newer version of this package"
             ) from None
-        if hasattr(encoder, "trust_remote_code"):
-            encoder.trust_remote_code = trust_remote_code
+        encoder.trust_remote_code = trust_remote_code
         if (folder / "vocabulary.json").exists():
             encoder.set_vocabulary(read_json(folder / "vocabulary.json"))
         if (folder / STATE_FILE).exists():

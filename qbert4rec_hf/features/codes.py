@@ -113,6 +113,9 @@ class CodesEncoder(FeatureEncoder):
             "seed": self.seed,
         }
 
+    def available(self, root: Path | None) -> bool:
+        return root is not None and self._path(root).is_file()
+
     def encode(
         self, items: pd.DataFrame, root: Path | None, *, progress: bool | tqdm = True
     ) -> ModalityFeatures:
@@ -133,6 +136,9 @@ class CodesEncoder(FeatureEncoder):
         self._read = None  # the file may have changed since
         return fingerprint(*self._codes(items, root))
 
+    def _path(self, root: Path) -> Path:
+        return Path(root) / CODES_FOLDER / f"{self.key}.parquet"
+
     def _codes(self, items: pd.DataFrame, root: Path | None) -> tuple[np.ndarray, np.ndarray]:
         """Codes `[items, levels]` and which items have some `[items]`."""
         if root is None:
@@ -141,7 +147,7 @@ class CodesEncoder(FeatureEncoder):
             found = load_codes(root)
             if self.key not in found:
                 raise QBert4RecError(
-                    f"{Path(root) / CODES_FOLDER / self.key}.parquet does not exist; the domain "
+                    f"{self._path(root)} does not exist; the domain "
                     f"has {', '.join(sorted(found)) or 'no'} codes"
                 )
             ids = check_items(read_tables(Path(root), ITEMS))[ITEM_ID].tolist()

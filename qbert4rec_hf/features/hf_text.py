@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -50,7 +53,9 @@ class HFTextEncoder(FeatureEncoder):
         batch_size: texts a batch.
         device: "cpu", "cuda", ...; None takes a GPU where there is one.
         trust_remote_code: run code that comes with the model.
-        dim: length of a vector, where it is known.
+        dim: length of a vector; read from the model.
+        source: fingerprint of a model in a local folder; read from the folder. The encoder refuses
+            a folder that holds something else by then.
         modality: name of the modality.
     """
 
@@ -71,6 +76,7 @@ class HFTextEncoder(FeatureEncoder):
         device: str | None = None,
         trust_remote_code: bool = False,
         dim: int | None = None,
+        source: str | None = None,
         modality: str = TEXT_MODALITY,
     ) -> None:
         if pooling not in ("mean", "last"):
@@ -94,13 +100,13 @@ class HFTextEncoder(FeatureEncoder):
         self.trust_remote_code = trust_remote_code
         self.modality = modality
         self._dim = dim
+        self.source = source
         self._loaded: tuple[Any, Any] | None = None
 
     @property
     def dim(self) -> int:
-        if self._dim is None:
-            self._load()
-        return self._dim  # type: ignore[return-value]  # loading sets it
+        self._identify()
+        return self._dim  # type: ignore[return-value]  # identifying sets it
 
     def config(self) -> dict[str, Any]:
         return {
@@ -113,6 +119,7 @@ class HFTextEncoder(FeatureEncoder):
             "prefix": self.prefix,
             "dtype": self.dtype,
             "dim": self._dim,
+            "source": self.source,
             "modality": self.modality,
         }
 
@@ -121,15 +128,14 @@ class HFTextEncoder(FeatureEncoder):
 
     def fingerprint(self) -> str:
         """Names settings and model: its commit, or what lies in its local folder."""
-        settings = {key: value for key, value in self.config().items() if key != "dim"}
-        folder = Path(self.model)
-        if folder.is_dir():
-            settings["model"] = folder_fingerprint(folder)
-        elif self._loaded is None and self._dim is None:
-            # Only loading tells which commit a branch or tag stands for.
-            self._load()
-            settings["revision"] = self.revision
+        self._identify()
+        unimportant = ("dim", "model" if self.source else "source")
+        settings = {k: v for k, v in self.config().items() if k not in unimportant}
         return fingerprint(self.kind, settings)
+
+    def save(self, folder: str | os.PathLike) -> None:
+        self._identify()
+        super().save(folder)
 
     def input_fingerprint(self, items: pd.DataFrame, root: Path | None) -> str:
         return fingerprint(self.template.render(items))
@@ -175,12 +181,14 @@ class HFTextEncoder(FeatureEncoder):
         import torch
 
         tokenizer, model = self._load()
-        padded = tokenizer.pad(
-            {"input_ids": tokens}, padding=True, padding_side="right", return_tensors="pt"
-        ).to(model.device)
+        lengths = torch.tensor([len(ids) for ids in tokens])
+        mask = (torch.arange(int(lengths.max())) < lengths[:, None]).long()
+        padded = torch.full(mask.shape, tokenizer.pad_token_id)
+        padded[mask.bool()] = torch.tensor([token for ids in tokens for token in ids])
+        padded, mask = padded.to(model.device), mask.to(model.device)
         with torch.inference_mode():
-            output = model(input_ids=padded["input_ids"], attention_mask=padded["attention_mask"])
-        pooled = pool(output.last_hidden_state, padded["attention_mask"], self.pooling)
+            output = model(input_ids=padded, attention_mask=mask)
+        pooled = pool(output.last_hidden_state, mask, self.pooling)
         vectors = pooled.cpu().numpy()
         return unit(vectors) if self.normalize else vectors
 
@@ -195,6 +203,16 @@ class HFTextEncoder(FeatureEncoder):
             limits.append(positions - offset)
         return min(limits)
 
+    def _identify(self) -> None:
+        """Finds out dimension and commit, or fingerprint of the folder, without the weights."""
+        if self._dim is not None:
+            return
+        from transformers import AutoConfig
+
+        with self._explained():
+            config = AutoConfig.from_pretrained(self.model, **self._origin())
+        self._record(config)
+
     def _load(self) -> tuple[Any, Any]:
         """Tokenizer and model, loaded when first needed."""
         if self._loaded is not None:
@@ -202,12 +220,50 @@ class HFTextEncoder(FeatureEncoder):
         import torch
         from transformers import AutoModel, AutoTokenizer
 
-        common = {"revision": self.revision, "trust_remote_code": self.trust_remote_code}
-        common = {key: value for key, value in common.items() if value is not None}
         dtype = self.dtype if self.dtype == "auto" else getattr(torch, self.dtype)
+        with self._explained():
+            tokenizer = AutoTokenizer.from_pretrained(self.model, **self._origin())
+            model = AutoModel.from_pretrained(self.model, dtype=dtype, **self._origin())
+        self._record(model.config)
+        if model.config.is_encoder_decoder:
+            model = model.get_encoder()
+        # A decoder would keep keys and values of every token for a next one that never comes.
+        model.config.use_cache = False
+        if tokenizer.pad_token is None:
+            # What stands there is masked, so any token will do.
+            tokenizer.pad_token = (
+                tokenizer.eos_token
+                or tokenizer.unk_token
+                or tokenizer.bos_token
+                or tokenizer.convert_ids_to_tokens(0)
+            )
+        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self._loaded = (tokenizer, model.eval().to(device))
+        return self._loaded
+
+    def _origin(self) -> dict[str, Any]:
+        origin = {"trust_remote_code": self.trust_remote_code}
+        return origin if self.revision is None else {**origin, "revision": self.revision}
+
+    def _record(self, config: Any) -> None:
+        """Keeps what tells this model from another, or checks it against what was kept."""
+        dim = config.get_text_config().hidden_size
+        folder = Path(self.model)
+        source = folder_fingerprint(folder) if folder.is_dir() else None
+        if self._dim is not None and (dim, source) != (self._dim, self.source):
+            raise QBert4RecError(
+                f"text model {self.model} is not the one that the features were made with; bring "
+                "back the old one, or encode all domains again"
+            )
+        self._dim, self.source = dim, source
+        if source is None:
+            self.revision = getattr(config, "_commit_hash", None) or self.revision
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turns the errors of loading into one line that says what to do."""
         try:
-            tokenizer = AutoTokenizer.from_pretrained(self.model, **common)
-            model = AutoModel.from_pretrained(self.model, dtype=dtype, **common)
+            yield
         except (OSError, ValueError, ImportError, KeyError) as error:
             reason = " ".join(str(error).split())
             if "trust_remote_code" in reason:
@@ -219,30 +275,6 @@ class HFTextEncoder(FeatureEncoder):
                 f"text model {self.model} cannot be loaded ({reason[:300]}); check its name, its "
                 "folder or the network, or choose the tfidf encoder"
             ) from None
-        if model.config.is_encoder_decoder:
-            model = model.get_encoder()
-        if tokenizer.pad_token is None:
-            # What stands there is masked, so any token will do.
-            tokenizer.pad_token = (
-                tokenizer.eos_token
-                or tokenizer.unk_token
-                or tokenizer.bos_token
-                or tokenizer.convert_ids_to_tokens(0)
-            )
-        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
-        model = model.eval().to(device)
-        commit = getattr(model.config, "_commit_hash", None)
-        if commit and not Path(self.model).is_dir():
-            self.revision = commit
-        found = model.config.get_text_config().hidden_size
-        if self._dim is not None and self._dim != found:
-            raise QBert4RecError(
-                f"text model {self.model} gives vectors of {found} numbers where {self._dim} were "
-                "recorded; it is another model than the one that the features were made with"
-            )
-        self._dim = found
-        self._loaded = (tokenizer, model)
-        return self._loaded
 
 
 def pool(states: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:

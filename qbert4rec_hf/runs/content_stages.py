@@ -166,11 +166,11 @@ def name_items(
         result = reallocate(found.numpy(), distances.numpy(), list(quantizer_model.codebook_sizes))
         codes[domain.name] = result.codes
         summary[domain.name] = {
-            "colliding items before reallocation": int(result.num_collisions),
+            "colliding items before reallocation": int(result.num_collisions_before),
             "moved items": int(np.sum(result.moved)),
         }
         duplicates[domain.name] = [
-            [domain.item_ids[row] for row in group] for group in result.duplicates
+            [domain.item_ids[row] for row in group] for group in result.duplicate_groups
         ]
     _save_catalogs(folder, pretrain_domains, target, codes, list(quantizer_model.codebook_sizes))
     write_json(folder / DUPLICATES_FILE, duplicates)

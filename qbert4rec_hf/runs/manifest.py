@@ -166,6 +166,7 @@ def run_stage(
     manifest.versions = installed_versions()
     manifest.save(partial)
 
+    logger.info("%s: started", stage)
     start = time.perf_counter()
     try:
         manifest.summary = work(partial) or {}
@@ -174,6 +175,7 @@ def run_stage(
         manifest.seconds += time.perf_counter() - start
         manifest.save(partial)
     _replace(folder, partial)
+    logger.info("%s: done in %.0f s (%s)", stage, manifest.seconds, folder)
     return manifest
 
 

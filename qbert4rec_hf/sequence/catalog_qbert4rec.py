@@ -97,10 +97,15 @@ class QBert4RecCatalogMixin:
         if item_map is not None:
             item_map = torch.as_tensor(item_map, dtype=torch.long).to(device)
             known = len(self.catalog_codes)
-            if item_map.shape != (len(codes),) or item_map.max() >= known or item_map.min() < -1:
+            if item_map.shape != (len(codes),):
                 raise ValueError(
-                    f"item_map must be [{len(codes)}] rows below {known} or -1, got shape "
-                    f"{list(item_map.shape)} and rows {item_map.min()} to {item_map.max()}"
+                    f"item_map must give a row for each of the {len(codes)} items, got shape "
+                    f"{list(item_map.shape)}"
+                )
+            if item_map.max() >= known or item_map.min() < -1:
+                raise ValueError(
+                    f"item_map must hold -1 or rows of the present catalogue, 0 to {known - 1}; "
+                    f"got {item_map.min()} to {item_map.max()}"
                 )
         self._store_catalog(codes, num_items, item_map)
 
@@ -132,8 +137,8 @@ class QBert4RecCatalogMixin:
         """
         if not 0 <= domain < len(self.config.num_items):
             raise ValueError(
-                f"the catalogue has {len(self.config.num_items)} domains, numbered from 0; there is "
-                f"no domain {domain}"
+                f"the catalogue has {len(self.config.num_items)} domains, numbered from 0, and no "
+                f"domain {domain}"
             )
         start = sum(self.config.num_items[:domain])
         return slice(start, start + self.config.num_items[domain])

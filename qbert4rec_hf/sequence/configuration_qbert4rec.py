@@ -6,6 +6,7 @@ from typing import Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
+from transformers.activations import ACT2FN
 
 NUM_SPECIAL_TOKENS = 3
 
@@ -52,7 +53,8 @@ class QBert4RecConfig(PreTrainedConfig):
             With `"catalog"`: normalise over the batch's targets and this many items drawn at
             random instead of the whole catalogue. For catalogues of several 100,000 items.
         tie_word_embeddings (`bool`, defaults to `True`): Head and embeddings share their weights.
-        pad_token_id, mask_token_id, unk_token_id (`int`): 0, 1 and 2, as in the tokenizer.
+        pad_token_id, mask_token_id, unk_token_id (`int`): as in the tokenizer, whose three special
+            tokens come first: 0, 1 and 2.
     """
 
     model_type = "qbert4rec"
@@ -103,16 +105,30 @@ class QBert4RecConfig(PreTrainedConfig):
             raise ValueError(f"codebook_sizes must be positive numbers, got {self.codebook_sizes}")
         if any(size < 1 for size in self.num_items):
             raise ValueError(f"num_items must be positive numbers, got {self.num_items}")
+        for name in ("hidden_size", "num_attention_heads", "intermediate_size", "max_items"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.num_hidden_layers < 0:
+            raise ValueError(f"num_hidden_layers must not be negative: {self.num_hidden_layers}")
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads "
                 f"{self.num_attention_heads}"
             )
-        if self.max_items < 1:
-            raise ValueError(f"max_items must be at least 1, got {self.max_items}")
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
+        if self.hidden_act not in ACT2FN:
+            raise ValueError(f"hidden_act {self.hidden_act!r} is no activation of transformers")
         if self.num_sampled_items is not None and self.num_sampled_items < 1:
             raise ValueError(
                 f"num_sampled_items must be at least 1 or None, got {self.num_sampled_items}"
+            )
+        specials = (self.pad_token_id, self.mask_token_id, self.unk_token_id)
+        if sorted(specials) != list(range(NUM_SPECIAL_TOKENS)):
+            raise ValueError(
+                "pad_token_id, mask_token_id and unk_token_id must be 0, 1 and 2 in some order, "
+                f"got {specials}"
             )
 
     @property
@@ -128,3 +144,6 @@ class QBert4RecConfig(PreTrainedConfig):
             offsets.append(total)
             total += size
         return offsets
+
+
+QBert4RecConfig.register_for_auto_class()

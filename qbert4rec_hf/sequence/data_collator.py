@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from ..errors import QBert4RecError
 from .masking import (
     mask_last_item,
     mask_random_items,
@@ -30,6 +31,34 @@ PRETRAINING_MASKS = {"span": 0.3, "multi_region": 0.15, "tail": 0.1}
 FINETUNING_MASKS = {"random": 0.3}
 
 
+def check_masks(
+    ratios: Mapping[str, float], weights: Mapping[str, float] | None, combination: str
+) -> Mapping[str, float]:
+    """The weights of the masks, equal ones by default, after a check of all three.
+
+    Args:
+        ratios, weights, combination: as in [`DataCollatorForMultiMask`].
+
+    Raises:
+        QBert4RecError: names the argument and what it must be.
+    """
+    unknown = set(ratios) - set(MASKS)
+    if unknown or not ratios:
+        raise QBert4RecError(f"masks must name some of {sorted(MASKS)}, got {list(ratios)}")
+    for name, ratio in ratios.items():
+        if name != "last" and not 0 < ratio < 1:
+            raise QBert4RecError(f"the ratio of mask {name!r} must lie in (0, 1), got {ratio}")
+    weights = dict.fromkeys(ratios, 1.0) if weights is None else weights
+    fits = set(weights) == set(ratios) and min(weights.values()) >= 0 and sum(weights.values()) > 0
+    if not fits:
+        raise QBert4RecError(
+            f"mask weights must give a share for each of {list(ratios)}, got {dict(weights)}"
+        )
+    if combination not in ("one", "union"):
+        raise QBert4RecError(f"combination must be 'one' or 'union', got {combination!r}")
+    return weights
+
+
 @dataclass
 class DataCollatorForMultiMask:
     """Pads, crops and masks histories for [`QBert4RecForMaskedLM`].
@@ -44,7 +73,9 @@ class DataCollatorForMultiMask:
         combination: the paper samples its masks jointly and does not say how. `"one"`: each row
             draws one mask. `"union"`: each row applies all of them, keeping the last item visible
             when nothing else would be.
-        max_items: the latest items of a row that are kept.
+        max_items: the longest history, as in the model's config. A row keeps one item more, which
+            stands where the next-item query will; so no position that ranking uses stays
+            untrained.
         crop_probability: share of rows that are cut to a random prefix of at least two items, so
             that other items than the last one become the last.
         seed: own stream of random numbers. Without it, draws follow torch's global generator,
@@ -57,7 +88,7 @@ class DataCollatorForMultiMask:
     `domain_ids` (`[batch]`).
 
     Raises:
-        ValueError: an unknown mask, a ratio outside (0, 1), or weights that do not fit.
+        QBert4RecError: an unknown mask, a ratio outside (0, 1), or weights that do not fit.
 
     Source: section 3.5 (masks), 4.1 (ratios).
     """
@@ -74,21 +105,7 @@ class DataCollatorForMultiMask:
 
     def __post_init__(self):
         self.item_tokens = torch.as_tensor(self.item_tokens, dtype=torch.long)
-        unknown = set(self.ratios) - set(MASKS)
-        if unknown or not self.ratios:
-            raise ValueError(f"ratios must name some of {sorted(MASKS)}, got {list(self.ratios)}")
-        for name, ratio in self.ratios.items():
-            if name != "last" and not 0 < ratio < 1:
-                raise ValueError(f"ratios[{name!r}] must lie between 0 and 1, got {ratio}")
-        weights = dict.fromkeys(self.ratios, 1.0) if self.weights is None else self.weights
-        if set(weights) != set(self.ratios) or min(weights.values()) < 0 or not sum(
-            weights.values()
-        ):
-            raise ValueError(
-                f"weights must give a share for each of {list(self.ratios)}, got {dict(weights)}"
-            )
-        if self.combination not in ("one", "union"):
-            raise ValueError(f"combination must be 'one' or 'union', got {self.combination!r}")
+        weights = check_masks(self.ratios, self.weights, self.combination)
         shares = np.array([weights[name] for name in self.ratios], dtype=np.float64)
         self._shares = shares / shares.sum()
         self._generator = None if self.seed is None else np.random.default_rng(self.seed)
@@ -134,7 +151,7 @@ class DataCollatorForMultiMask:
             crop = (generator.random(len(stops)) < self.crop_probability) & (stops > 2)
             prefix = 2 + np.floor(generator.random(len(stops)) * (stops - 1)).astype(np.int64)
             stops = np.where(crop, np.minimum(prefix, stops), stops)
-        lengths = np.minimum(stops, self.max_items)
+        lengths = np.minimum(stops, self.max_items + 1)
         items = np.zeros((len(stops), int(lengths.max())), dtype=np.int64)
         for row, (history, stop, length) in enumerate(zip(histories, stops, lengths, strict=True)):
             items[row, :length] = history[stop - length : stop]

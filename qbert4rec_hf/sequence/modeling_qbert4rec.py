@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.activations import ACT2FN
-from transformers.masking_utils import create_bidirectional_mask
-from transformers.modeling_layers import GradientCheckpointingLayer
-from transformers.modeling_outputs import BaseModelOutput
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
-from transformers.utils.output_capturing import capture_outputs
 
+from .catalog_qbert4rec import QBert4RecCatalogMixin
 from .configuration_qbert4rec import QBert4RecConfig
+from .modeling_qbert4rec_encoder import (
+    QBert4RecModel,
+    QBert4RecPreTrainedModel,
+    check_whole_items,
+)
 
 
 @dataclass
@@ -40,240 +40,6 @@ class QBert4RecMaskedLMOutput(ModelOutput):
     attentions: tuple[torch.FloatTensor, ...] | None = None
 
 
-class QBert4RecEmbeddings(nn.Module):
-    """Tokens and positions; `"grouped"` adds an item's K token embeddings into one position."""
-
-    def __init__(self, config: QBert4RecConfig):
-        super().__init__()
-        self.config = config
-        self.word_embeddings = nn.Embedding(
-            config.vocab_size, config.hidden_size, padding_idx=config.pad_token_id
-        )
-        self.position_embeddings = nn.Embedding(config.max_items + 1, config.hidden_size)
-        if config.item_encoding == "tokens":
-            self.level_embeddings = nn.Embedding(config.num_levels, config.hidden_size)
-        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
-
-    def forward(self, input_ids: torch.Tensor, item_mask: torch.Tensor) -> torch.Tensor:
-        """
-        Args:
-            input_ids (`[batch, items, levels]`): token ids.
-            item_mask (`[batch, items]`): 1 where an item stands, 0 for padding.
-
-        Returns:
-            `[batch, items, hidden]`, or `[batch, items * levels, hidden]` for `"tokens"`.
-
-        Raises:
-            ValueError: a history is longer than `max_items` and the query.
-        """
-        # Counted from the end: what matters is how long ago an item was, whatever the padding.
-        positions = item_mask.flip(1).cumsum(1).flip(1) - 1
-        if input_ids.shape[1] > self.config.max_items + 1:
-            raise ValueError(
-                f"input_ids holds {input_ids.shape[1]} items a row, more than max_items "
-                f"{self.config.max_items} and the query; keep the latest items only"
-            )
-        position = self.position_embeddings(positions.clamp(min=0))
-        words = self.word_embeddings(input_ids)
-        if self.config.item_encoding == "grouped":
-            hidden = words.sum(dim=2) + position
-        else:
-            hidden = words + position[:, :, None] + self.level_embeddings.weight
-            hidden = hidden.flatten(1, 2)
-        return self.dropout(self.norm(hidden))
-
-
-def eager_attention_forward(
-    module: nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    scaling: float,
-    dropout: float = 0.0,
-    **kwargs,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Attention in plain steps; gives the weights that sdpa keeps to itself."""
-    weights = torch.matmul(query, key.transpose(2, 3)) * scaling
-    if attention_mask is not None:
-        weights = weights + attention_mask
-    weights = nn.functional.softmax(weights, dim=-1)
-    weights = nn.functional.dropout(weights, p=dropout, training=module.training)
-    return torch.matmul(weights, value).transpose(1, 2).contiguous(), weights
-
-
-class QBert4RecAttention(nn.Module):
-    """Bidirectional multi-head self-attention."""
-
-    def __init__(self, config: QBert4RecConfig):
-        super().__init__()
-        self.config = config
-        self.head_size = config.hidden_size // config.num_attention_heads
-        self.scaling = self.head_size**-0.5
-        self.is_causal = False
-        self.num_key_value_groups = 1
-        self.dropout_prob = config.attention_probs_dropout_prob
-        self.query_key_value = nn.Linear(config.hidden_size, 3 * config.hidden_size)
-        self.output = nn.Linear(config.hidden_size, config.hidden_size)
-
-    def forward(
-        self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Maps `[batch, positions, hidden]` to the same shape; weights too where they exist."""
-        batch, positions, _ = hidden_states.shape
-        mixed = self.query_key_value(hidden_states)
-        query, key, value = mixed.view(batch, positions, 3, -1, self.head_size).permute(
-            2, 0, 3, 1, 4
-        )
-        attend = ALL_ATTENTION_FUNCTIONS.get_interface(
-            self.config._attn_implementation, eager_attention_forward
-        )
-        context, weights = attend(
-            self,
-            query,
-            key,
-            value,
-            attention_mask,
-            dropout=self.dropout_prob if self.training else 0.0,
-            scaling=self.scaling,
-            **kwargs,
-        )
-        return self.output(context.reshape(batch, positions, -1)), weights
-
-
-class QBert4RecLayer(GradientCheckpointingLayer):
-    """A pre-norm encoder layer: attention, then feed-forward, each with a residual."""
-
-    def __init__(self, config: QBert4RecConfig):
-        super().__init__()
-        self.attention_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.attention = QBert4RecAttention(config)
-        self.intermediate_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.intermediate = nn.Linear(config.hidden_size, config.intermediate_size)
-        self.activation = ACT2FN[config.hidden_act]
-        self.output = nn.Linear(config.intermediate_size, config.hidden_size)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
-
-    def forward(
-        self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs
-    ) -> torch.Tensor:
-        """Maps `[batch, positions, hidden]` to the same shape."""
-        context, _ = self.attention(self.attention_norm(hidden_states), attention_mask, **kwargs)
-        hidden_states = hidden_states + self.dropout(context)
-        inner = self.activation(self.intermediate(self.intermediate_norm(hidden_states)))
-        return hidden_states + self.dropout(self.output(inner))
-
-
-class QBert4RecPreTrainedModel(PreTrainedModel):
-    """Loading, saving and initial weights of the family."""
-
-    config_class = QBert4RecConfig
-    base_model_prefix = "qbert4rec"
-    main_input_name = "input_ids"
-    supports_gradient_checkpointing = True
-    _supports_sdpa = True
-    _no_split_modules = ["QBert4RecEmbeddings", "QBert4RecLayer"]
-    _can_record_outputs = {"hidden_states": QBert4RecLayer, "attentions": QBert4RecAttention}
-
-    @torch.no_grad()
-    def _init_weights(self, module: nn.Module):
-        super()._init_weights(module)
-        if isinstance(module, QBert4RecHead):
-            init.zeros_(module.bias)
-        elif isinstance(module, QBert4RecForMaskedLM):
-            init.zeros_(module.catalog_codes)
-            if module.item_bias is not None:
-                init.zeros_(module.item_bias)
-
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path, *model_args, **kwargs):
-        """As in transformers, but refuses to fill a catalogue of another size with garbage.
-
-        Raises:
-            ValueError: `ignore_mismatched_sizes=True` and the catalogue's sizes differ.
-        """
-        if not kwargs.get("ignore_mismatched_sizes"):
-            return super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
-        with_info = kwargs.pop("output_loading_info", False)
-        model, info = super().from_pretrained(
-            pretrained_model_name_or_path, *model_args, output_loading_info=True, **kwargs
-        )
-        mismatched = [str(key) for key in info["mismatched_keys"]]
-        for name in ("catalog_codes", "item_bias"):
-            if any(name in key for key in mismatched):
-                raise ValueError(
-                    f"ignore_mismatched_sizes=True would leave {name} of "
-                    f"{pretrained_model_name_or_path} filled with arbitrary numbers; load the "
-                    "model as it is and call model.set_catalog(codes, item_map=...)"
-                )
-        return (model, info) if with_info else model
-
-
-class QBert4RecModel(QBert4RecPreTrainedModel):
-    """The bare encoder: token ids in, one hidden state a position out.
-
-    Items are positions under `item_encoding="grouped"`; under `"tokens"` every token is one.
-    Source: section 3.5 (BERT-style encoder); grouping is ours.
-    """
-
-    # A checkpoint of the whole model also holds the catalogue, which the encoder has no use for.
-    _keys_to_ignore_on_load_unexpected = {r"catalog_codes", r"item_bias", r"^head\."}
-
-    def __init__(self, config: QBert4RecConfig):
-        super().__init__(config)
-        self.embeddings = QBert4RecEmbeddings(config)
-        self.layers = nn.ModuleList(
-            [QBert4RecLayer(config) for _ in range(config.num_hidden_layers)]
-        )
-        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.gradient_checkpointing = False
-        self.post_init()
-
-    def get_input_embeddings(self) -> nn.Embedding:
-        return self.embeddings.word_embeddings
-
-    def set_input_embeddings(self, value: nn.Embedding):
-        self.embeddings.word_embeddings = value
-
-    @capture_outputs
-    def forward(
-        self, input_ids: torch.LongTensor, attention_mask: torch.Tensor | None = None, **kwargs
-    ) -> BaseModelOutput:
-        """
-        Args:
-            input_ids (`[batch, items * levels]`): token ids, K an item.
-            attention_mask (`[batch, items * levels]`, *optional*): 1 for tokens, 0 for padding;
-                without it, `[PAD]` tokens are padding.
-
-        Returns:
-            `last_hidden_state`: `[batch, items, hidden]`, or `[batch, items * levels, hidden]` for
-            the token-level encoding.
-
-        Raises:
-            ValueError: the length is no multiple of K, or more items than `max_items` + 1.
-        """
-        levels = self.config.num_levels
-        if input_ids.shape[1] % levels:
-            raise ValueError(
-                f"input_ids has {input_ids.shape[1]} tokens a row, which is no multiple of the "
-                f"{levels} levels of a semantic ID; give whole items and no further specials"
-            )
-        if attention_mask is None:
-            attention_mask = input_ids != self.config.pad_token_id
-        items = input_ids.view(input_ids.shape[0], -1, levels)
-        item_mask = attention_mask.view(items.shape).amax(dim=2).long()
-        hidden = self.embeddings(items, item_mask)
-        if self.config.item_encoding == "tokens":
-            item_mask = item_mask.repeat_interleave(levels, dim=1)
-        mask = create_bidirectional_mask(
-            config=self.config, inputs_embeds=hidden, attention_mask=item_mask
-        )
-        for layer in self.layers:
-            hidden = layer(hidden, mask, **kwargs)
-        return BaseModelOutput(last_hidden_state=self.norm(hidden))
-
-
 class QBert4RecHead(nn.Module):
     """From hidden states to logits of each level's tokens; weights shared with the embeddings."""
 
@@ -290,7 +56,7 @@ class QBert4RecHead(nn.Module):
         return self.norm(self.activation(self.dense(hidden)))
 
 
-class QBert4RecForMaskedLM(QBert4RecPreTrainedModel):
+class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
     """The encoder with a masked-token head over semantic IDs and the catalogue as its state.
 
     `logit(item) = sum_k logit_k[z_item^k] + bias(item)`: one forward pass ranks every item that
@@ -300,132 +66,36 @@ class QBert4RecForMaskedLM(QBert4RecPreTrainedModel):
     """
 
     _tied_weights_keys = {"head.decoder.weight": "qbert4rec.embeddings.word_embeddings.weight"}
+    _code = {
+        **QBert4RecPreTrainedModel._code,
+        "AutoModelForMaskedLM": "modeling_qbert4rec.QBert4RecForMaskedLM",
+    }
 
     def __init__(self, config: QBert4RecConfig):
         super().__init__(config)
         self.qbert4rec = QBert4RecModel(config)
         self.head = QBert4RecHead(config)
-        total = sum(config.num_items)
-        self.register_buffer(
-            "catalog_codes", torch.zeros(total, config.num_levels, dtype=torch.long)
-        )
-        self.item_bias = nn.Parameter(torch.zeros(total)) if config.item_bias else None
-        self._prefix_keys = None
+        self._build_catalog()
+        if config.tie_word_embeddings:
+            # Saved once, under the embeddings' name: the Trainer is not to miss the other one.
+            self._keys_to_ignore_on_save = set(self._tied_weights_keys)
         self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module):
+        super()._init_weights(module)
+        if isinstance(module, QBert4RecHead):
+            init.zeros_(module.bias)
+        elif module is self:
+            init.zeros_(self.catalog_codes)
+            if self.item_bias is not None:
+                init.zeros_(self.item_bias)
 
     def get_output_embeddings(self) -> nn.Linear:
         return self.head.decoder
 
     def set_output_embeddings(self, value: nn.Linear):
         self.head.decoder = value
-
-    # -- the catalogue ---------------------------------------------------------------------------
-
-    def set_catalog(
-        self,
-        codes: torch.Tensor,
-        item_map: torch.Tensor | None = None,
-        num_items: list[int] | None = None,
-    ) -> None:
-        """Replaces the items that the model ranks, as `resize_token_embeddings` replaces words.
-
-        Args:
-            codes (`[items, levels]`): the semantic ID of every item, as codes in each codebook.
-            item_map (`[items]`, *optional*): for each new item its row in the present catalogue, or
-                -1. Item biases are carried over along it; items without a row start at zero.
-            num_items (`list[int]`, *optional*): items of each domain; one domain without it.
-
-        Raises:
-            ValueError: wrong shape, codes outside their codebook, sizes that do not add up, or a
-                map that points outside the present catalogue.
-        """
-        device = self.catalog_codes.device
-        codes = torch.as_tensor(codes, dtype=torch.long).to(device)
-        sizes = torch.tensor(self.config.codebook_sizes, device=device)
-        if codes.ndim != 2 or codes.shape[1] != len(sizes):
-            raise ValueError(
-                f"codes must be [items, {len(sizes)}] as codebook_sizes has {len(sizes)} levels, "
-                f"got {list(codes.shape)}"
-            )
-        outside = ((codes < 0) | (codes >= sizes)).nonzero()
-        if len(outside):
-            row, level = outside[0].tolist()
-            raise ValueError(
-                f"codes row {row}: code {codes[row, level].item()} of level {level} is outside its "
-                f"codebook of {sizes[level].item()}"
-            )
-        num_items = [len(codes)] if num_items is None else [int(size) for size in num_items]
-        if sum(num_items) != len(codes):
-            raise ValueError(
-                f"num_items {num_items} adds up to {sum(num_items)}, but codes has {len(codes)} rows"
-            )
-        if self.item_bias is not None:
-            bias = self.item_bias.new_zeros(len(codes))
-            if item_map is not None:
-                item_map = torch.as_tensor(item_map, dtype=torch.long).to(device)
-                if item_map.shape != (len(codes),) or item_map.max() >= len(self.item_bias):
-                    raise ValueError(
-                        f"item_map must be [{len(codes)}] rows below {len(self.item_bias)} or -1, "
-                        f"got shape {list(item_map.shape)} and highest row {item_map.max().item()}"
-                    )
-                known = item_map >= 0
-                bias[known] = self.item_bias.detach()[item_map[known]]
-            self.item_bias = nn.Parameter(bias)
-        self.catalog_codes = codes
-        self.config.num_items = num_items
-        self.config.catalog_fingerprint = self.fingerprint_catalog(codes)
-        self._prefix_keys = None
-
-    def fingerprint_catalog(self, codes: torch.Tensor | None = None) -> str:
-        """16 hexadecimal digits that name codes and codebook sizes; the stored ones by default."""
-        codes = self.catalog_codes if codes is None else codes
-        digest = hashlib.sha256(repr(list(self.config.codebook_sizes)).encode())
-        digest.update(codes.cpu().to(torch.int64).contiguous().numpy().astype("<i8").tobytes())
-        return digest.hexdigest()[:16]
-
-    def domain_slice(self, domain: int) -> slice:
-        """Rows of one domain's items in the catalogue."""
-        start = sum(self.config.num_items[:domain])
-        return slice(start, start + self.config.num_items[domain])
-
-    def _find_items(self, codes: torch.Tensor, domain: int) -> torch.Tensor:
-        """Group number in its domain of every code tuple `[rows, levels]`, -1 where none has it.
-
-        A tuple is followed down the tree of existing prefixes, one sorted search a level, so the
-        cost grows with the levels and with the logarithm of the catalogue.
-        """
-        index = self._catalog_index(domain)
-        group = codes.new_zeros(len(codes))
-        found = torch.ones_like(group, dtype=torch.bool)
-        for level, keys in enumerate(index["keys"]):
-            key = group * self.config.codebook_sizes[level] + codes[:, level]
-            group = torch.searchsorted(keys, key).clamp(max=len(keys) - 1)
-            found &= keys[group] == key
-        return torch.where(found, group, -1)
-
-    def _catalog_index(self, domain: int) -> dict:
-        """Prefix tree of a domain: sorted keys a level and the group number of each item."""
-        # The version tells when the buffer was filled anew (a loaded state dict, another device).
-        version = (self.catalog_codes.device, self.catalog_codes._version)
-        if self._prefix_keys is None or self._prefix_keys["version"] != version:
-            self._prefix_keys = {"version": version}
-        if domain not in self._prefix_keys:
-            codes = self.catalog_codes[self.domain_slice(domain)]
-            group, keys = codes.new_zeros(len(codes)), []
-            for level, size in enumerate(self.config.codebook_sizes):
-                unique, group = torch.unique(group * size + codes[:, level], return_inverse=True)
-                keys.append(unique)
-            shared = len(keys[-1]) < len(codes)
-            first = codes.new_full((len(keys[-1]),), len(codes)).scatter_reduce(
-                0, group, torch.arange(len(codes), device=codes.device), "amin"
-            )
-            self._prefix_keys[domain] = {
-                "keys": keys,
-                "group": group,
-                "first": first,
-                "shared": shared,
-            }
-        return self._prefix_keys[domain]
 
     # -- logits ----------------------------------------------------------------------------------
 
@@ -442,7 +112,7 @@ class QBert4RecForMaskedLM(QBert4RecPreTrainedModel):
         return state @ self.head.decoder.weight[tokens].T + self.head.bias[tokens]
 
     def _catalog_logits(self, states: torch.Tensor, items: torch.Tensor | slice) -> torch.Tensor:
-        """Logits of items, `[rows, items]`, from transformed states `[rows, levels or 1, hidden]`."""
+        """Logits of items, `[rows, items]`, from states `[rows, levels or 1, hidden]`."""
         codes = self.catalog_codes[items]
         if states.shape[1] == 1:
             tokens = codes + codes.new_tensor(self.config.level_offsets)
@@ -470,19 +140,54 @@ class QBert4RecForMaskedLM(QBert4RecPreTrainedModel):
 
     # -- loss ------------------------------------------------------------------------------------
 
-    def _codes_loss(self, states: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Sum of eq. 11's cross-entropies over the masked tokens."""
+    def _loss(self, states, labels, domain_ids, num_items_in_batch):
+        levels = self.config.num_levels
+        labels = labels.view(labels.shape[0], -1, levels)
+        masked = (labels >= 0).any(dim=2)
+        states = self.head.transform(states[masked])
+        codes = labels[masked] - labels.new_tensor(self.config.level_offsets)
+        given = labels[masked] >= 0
+        self._check_codes(codes, given)
+        if self.config.objective == "catalog":
+            self._require_catalog()
+            domains = self._domains(domain_ids, len(labels))[:, None].expand(masked.shape)[masked]
+            loss = levels * self._catalog_loss(states, codes.where(given, -1), domains)
+        else:
+            loss = self._codes_loss(states, codes.where(given, -100))
+            whole = given.all(dim=1)
+            if self.item_bias is not None and len(self.item_bias) and torch.is_grad_enabled():
+                domains = self._domains(domain_ids, len(labels))[:, None].expand(masked.shape)
+                bias_loss = levels * self._catalog_loss(
+                    states[whole], codes[whole], domains[masked][whole], bias_only=True
+                )
+                # A gradient for the item bias alone; the loss that is shown stays eq. 11.
+                loss = loss + bias_loss - bias_loss.detach()
+        count = given.sum().clamp(min=1) if num_items_in_batch is None else num_items_in_batch
+        return loss / count
+
+    def _check_codes(self, codes: torch.Tensor, given: torch.Tensor) -> None:
+        sizes = codes.new_tensor(self.config.codebook_sizes)
+        wrong = (given & ((codes < 0) | (codes >= sizes))).nonzero()
+        if len(wrong):
+            row, level = wrong[0].tolist()
+            token = codes[row, level].item() + self.config.level_offsets[level]
+            raise ValueError(
+                f"labels hold token {token} where a token of level {level} belongs; give an item's "
+                "tokens in the order of its levels, and -100 where nothing is masked"
+            )
+
+    def _codes_loss(self, states: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        """Sum of eq. 11's cross-entropies over the masked tokens; codes are -100 elsewhere."""
         loss = states.new_zeros((), dtype=torch.float32)
-        for level, start in enumerate(self.config.level_offsets):
-            target = torch.where(labels[:, level] >= 0, labels[:, level] - start, -100)
+        for level in range(self.config.num_levels):
             logits = self._level_logits(states, level).float()
-            loss = loss + nn.functional.cross_entropy(logits, target, reduction="sum")
+            loss = loss + nn.functional.cross_entropy(logits, codes[:, level], reduction="sum")
         return loss
 
     def _catalog_loss(
         self,
         states: torch.Tensor,
-        labels: torch.Tensor,
+        codes: torch.Tensor,
         domains: torch.Tensor,
         bias_only: bool = False,
     ) -> torch.Tensor:
@@ -493,10 +198,9 @@ class QBert4RecForMaskedLM(QBert4RecPreTrainedModel):
         loss = states.new_zeros((), dtype=torch.float32)
         for domain in torch.unique(domains).tolist():
             rows = domains == domain
-            codes = labels[rows] - labels.new_tensor(self.config.level_offsets)
-            group = self._find_items(codes, domain)
+            group = self._find_items(codes[rows], domain)
             if (group < 0).any():
-                missing = codes[group < 0][0].tolist()
+                missing = codes[rows][group < 0][0].tolist()
                 raise ValueError(
                     f"labels hold an item with codes {missing}, which the catalogue of domain "
                     f"{domain} lacks (or which is masked in part); call model.set_catalog with the "
@@ -508,75 +212,52 @@ class QBert4RecForMaskedLM(QBert4RecPreTrainedModel):
     def _domain_loss(
         self, states: torch.Tensor, group: torch.Tensor, domain: int, bias_only: bool
     ) -> torch.Tensor:
-        index = self._catalog_index(domain)
-        rows = self.domain_slice(domain)
-        size = rows.stop - rows.start
-        sampled = self.config.num_sampled_items
-
-        def item_logits(items: torch.Tensor | slice) -> torch.Tensor:
-            logits = self._catalog_logits(states, items)
-            return self._with_bias(logits.detach() if bias_only else logits, items).float()
-
-        if sampled is None or sampled >= size or not self.training or index["shared"]:
-            logits = item_logits(rows)
-            if not index["shared"]:
-                target = index["first"][group]
-                return nn.functional.cross_entropy(logits, target, reduction="sum")
+        tree, rows = self._prefix_tree(domain), self.domain_slice(domain)
+        items, log_weight = self._softmax_items(group, domain)
+        chosen = rows if items is None else items + rows.start
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not bias_only):
+            logits = self._catalog_logits(states, chosen)
+        logits = self._with_bias(logits, chosen).float()
+        if log_weight is not None:
+            logits = logits + log_weight
+        if tree["shared"]:
             # Items that share an ID cannot be told apart by their label: their mass is one.
-            own = index["group"][None, :] == group[:, None]
-            mass = logits.masked_fill(~own, float("-inf")).logsumexp(dim=1)
+            groups = tree["group"] if items is None else tree["group"][items]
+            other = groups[None, :] != group[:, None]
+            mass = logits.masked_fill(other, float("-inf")).logsumexp(dim=1)
             return (logits.logsumexp(dim=1) - mass).sum()
-        targets, place = torch.unique(index["first"][group], return_inverse=True)
-        drawn = torch.unique(torch.randint(size, (sampled,), device=targets.device))
-        drawn = drawn[~torch.isin(drawn, targets)]
-        items = torch.cat([targets, drawn]) + rows.start
-        logits = item_logits(items)
+        target = tree["item"][group]
+        if items is not None:
+            target = (items[None, :] == target[:, None]).int().argmax(dim=1)
+        return nn.functional.cross_entropy(logits, target, reduction="sum")
+
+    def _softmax_items(
+        self, group: torch.Tensor, domain: int
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """Items of the domain that the softmax runs over, and what to add to each one's logit.
+
+        Without sampling both are None: all items. Otherwise the targets of the batch, and drawn
+        items that stand for all others: each counts for as many as it represents, so that the sum
+        over the catalogue is right on average.
+        """
+        tree, sampled = self._prefix_tree(domain), self.config.num_sampled_items
+        size = len(tree["group"])
+        if sampled is None or sampled >= size or not self.training:
+            return None, None
+        wanted = torch.zeros(len(tree["keys"][-1]), dtype=torch.bool, device=group.device)
+        wanted[group] = True
+        wanted = wanted[tree["group"]]
+        targets = wanted.nonzero()[:, 0]
+        drawn = torch.unique(torch.randint(size, (sampled,), device=group.device))
+        drawn = drawn[~wanted[drawn]]
+        items = torch.cat([targets, drawn])
+        log_weight = torch.zeros(len(items), device=group.device)
         if len(drawn):
-            # The drawn items stand for all others: each counts for as many as it represents.
-            weight = torch.tensor((size - len(targets)) / len(drawn), device=logits.device).log()
-            logits = torch.cat([logits[:, : len(targets)], logits[:, len(targets) :] + weight], 1)
-        return nn.functional.cross_entropy(logits, place, reduction="sum")
+            log_weight[len(targets) :] = math.log((size - len(targets)) / len(drawn))
+        return items, log_weight
 
     def _with_bias(self, logits: torch.Tensor, items: torch.Tensor | slice) -> torch.Tensor:
         return logits if self.item_bias is None else logits + self.item_bias[items]
-
-    def _loss(self, states, labels, domain_ids, num_items_in_batch):
-        levels = self.config.num_levels
-        labels = labels.view(labels.shape[0], -1, levels)
-        masked = (labels >= 0).any(dim=2)
-        domains = self._domains(domain_ids, labels.shape[0])[:, None].expand(masked.shape)[masked]
-        states, labels = self.head.transform(states[masked]), labels[masked]
-        num_tokens = (labels >= 0).sum()
-        if self.config.objective == "catalog":
-            self._require_catalog()
-            loss = self._catalog_loss(states, labels, domains) * levels
-        else:
-            loss = self._codes_loss(states, labels)
-            whole = (labels >= 0).all(dim=1)
-            if self.item_bias is not None and len(self.item_bias) and whole.any():
-                bias_loss = levels * self._catalog_loss(
-                    states[whole], labels[whole], domains[whole], bias_only=True
-                )
-                # A gradient for the item bias alone; the loss that is shown stays eq. 11.
-                loss = loss + bias_loss - bias_loss.detach()
-        count = num_tokens.clamp(min=1) if num_items_in_batch is None else num_items_in_batch
-        return loss / count
-
-    def _require_catalog(self):
-        if not len(self.catalog_codes):
-            raise ValueError(
-                "the model has no catalogue yet; call model.set_catalog(codes) with the semantic "
-                "IDs of the items"
-            )
-
-    def _domains(self, domain_ids: torch.Tensor | None, batch: int) -> torch.Tensor:
-        if domain_ids is not None:
-            return domain_ids
-        if len(self.config.num_items) > 1:
-            raise ValueError(
-                f"the catalogue holds {len(self.config.num_items)} domains; give domain_ids [batch]"
-            )
-        return torch.zeros(batch, dtype=torch.long, device=self.device)
 
     # -- calls -----------------------------------------------------------------------------------
 
@@ -605,8 +286,14 @@ class QBert4RecForMaskedLM(QBert4RecPreTrainedModel):
             [`QBert4RecMaskedLMOutput`].
 
         Raises:
-            ValueError: lengths that are no multiple of K, an item that the catalogue lacks.
+            ValueError: lengths that are no multiple of K, labels of another shape or level, an item
+                that the catalogue lacks.
         """
+        if labels is not None and labels.shape != input_ids.shape:
+            raise ValueError(
+                f"labels must have the shape of input_ids {list(input_ids.shape)}, got "
+                f"{list(labels.shape)}"
+            )
         outputs = self.qbert4rec(input_ids, attention_mask=attention_mask, **kwargs)
         states = self._level_states(outputs.last_hidden_state)
         loss = logits = None
@@ -639,6 +326,10 @@ class QBert4RecForMaskedLM(QBert4RecPreTrainedModel):
             `[batch, all items]` float32 log-probabilities over the items of the row's domain;
             minus infinity for items of other domains.
 
+        Raises:
+            ValueError: no catalogue, a length that is no multiple of K, or several domains and no
+                `domain_ids`.
+
         Source: section 3.6, "argmax over the catalogue".
         """
         self._require_catalog()
@@ -668,10 +359,13 @@ class QBert4RecForMaskedLM(QBert4RecPreTrainedModel):
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The latest `max_items` of each row, whichever side the padding is on."""
+        check_whole_items(input_ids, self.config.num_levels)
         shape = (input_ids.shape[0], -1, self.config.num_levels)
         items, mask = input_ids.view(shape), attention_mask.view(shape)
         # A stable sort by "is an item" moves padding to the front and keeps the items in order.
-        order = mask.amax(dim=2).sort(dim=1, stable=True).indices[:, -self.config.max_items :]
+        order = (
+            mask.amax(dim=2).long().sort(dim=1, stable=True).indices[:, -self.config.max_items :]
+        )
         order = order[:, :, None].expand(-1, -1, self.config.num_levels)
         return items.gather(1, order).flatten(1), mask.gather(1, order).flatten(1)
 
@@ -680,6 +374,8 @@ class QBert4RecForMaskedLM(QBert4RecPreTrainedModel):
         logits = self._with_bias(self._catalog_logits(states, items), items)
         return logits.float().log_softmax(dim=1)
 
+
+QBert4RecForMaskedLM.register_for_auto_class("AutoModelForMaskedLM")
 
 __all__ = [
     "QBert4RecForMaskedLM",

@@ -61,6 +61,15 @@ class QBert4RecEmbeddings(nn.Module):
         return self.dropout(self.norm(hidden))
 
 
+def check_whole_items(input_ids: torch.Tensor, levels: int) -> None:
+    """Raises ValueError unless rows of `[batch, tokens]` are whole items of `levels` tokens."""
+    if input_ids.shape[1] % levels:
+        raise ValueError(
+            f"input_ids has {input_ids.shape[1]} tokens a row, which is no multiple of the "
+            f"{levels} levels of a semantic ID; give whole items and no further specials"
+        )
+
+
 def eager_attention_forward(
     module: nn.Module,
     query: torch.Tensor,
@@ -207,11 +216,7 @@ class QBert4RecModel(QBert4RecPreTrainedModel):
             ValueError: the length is no multiple of K, or more items than `max_items` + 1.
         """
         levels = self.config.num_levels
-        if input_ids.shape[1] % levels:
-            raise ValueError(
-                f"input_ids has {input_ids.shape[1]} tokens a row, which is no multiple of the "
-                f"{levels} levels of a semantic ID; give whole items and no further specials"
-            )
+        check_whole_items(input_ids, levels)
         if attention_mask is None:
             attention_mask = input_ids != self.config.pad_token_id
         items = input_ids.view(input_ids.shape[0], -1, levels)

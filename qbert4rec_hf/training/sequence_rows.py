@@ -86,28 +86,32 @@ class LengthBatches(Sampler[int]):
 
     Args:
         lengths: `[rows]`.
-        batch_size: rows a batch.
+        batch_size: rows a batch, of all processes together.
+        seed: the order follows from it and the epoch alone. Drawn from a global generator it would
+            differ between processes once their dropout has used up different amounts of it.
         chunk: batches that are sorted together; smaller is more random, larger pads less.
     """
 
-    def __init__(self, lengths: np.ndarray, batch_size: int, chunk: int = 16):
-        self.lengths, self.batch_size, self.chunk = lengths, batch_size, chunk
+    def __init__(self, lengths: np.ndarray, batch_size: int, *, seed: int = 0, chunk: int = 16):
+        self.lengths, self.batch_size, self.seed, self.chunk = lengths, batch_size, seed, chunk
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Chooses the order of an epoch; the Trainer calls it, after a resumption too."""
+        self.epoch = epoch
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __iter__(self) -> Iterator[int]:
-        # Drawn from torch's generator: the Trainer saves it, and every process seeds it alike.
-        generator = np.random.default_rng(torch.randint(2**62, ()).item())
+        generator = np.random.default_rng([self.seed, self.epoch])
         order = generator.permutation(len(self.lengths))
         batches = []
         size = self.chunk * self.batch_size
         for start in range(0, len(order), size):
             part = order[start : start + size]
             part = part[np.argsort(self.lengths[part], kind="stable")]
-            batches += [
-                part[i : i + self.batch_size] for i in range(0, len(part), self.batch_size)
-            ]
+            batches += [part[i : i + self.batch_size] for i in range(0, len(part), self.batch_size)]
         last = batches.pop() if len(batches[-1]) < self.batch_size else None
         generator.shuffle(batches)
         yield from (int(row) for batch in batches for row in batch)
@@ -140,4 +144,3 @@ class RankingCollator:
         batch["target"] = torch.tensor([int(row["target"]) for row in rows])
         batch["domain_ids"] = torch.tensor([int(row["domain"]) for row in rows])
         return batch
-

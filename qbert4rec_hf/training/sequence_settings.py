@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..sequence.data_collator import FINETUNING_MASKS, PRETRAINING_MASKS
+from transformers import SchedulerType
+
+from ..errors import QBert4RecError
+from ..ranking.ranks import PROTOCOLS
+from ..sequence.data_collator import FINETUNING_MASKS, PRETRAINING_MASKS, check_masks
 
 
 @dataclass
@@ -34,6 +38,9 @@ class SequenceSettings:
         seed: of weights, order, masks and dropout.
         bf16: mixed precision in bfloat16.
         num_threads: CPU threads; PyTorch's choice without it.
+
+    Raises:
+        QBert4RecError: a value that no training can run with.
     """
 
     epochs: int = 30
@@ -55,6 +62,25 @@ class SequenceSettings:
     seed: int = 0
     bf16: bool = False
     num_threads: int | None = None
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size", "gradient_accumulation", "patience", "evaluate_every"):
+            if getattr(self, name) < 1:
+                raise QBert4RecError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("learning_rate", "max_grad_norm"):
+            if not getattr(self, name) > 0:
+                raise QBert4RecError(f"{name} is {getattr(self, name)}; it must be above 0")
+        for name in ("warmup", "crop_probability", "evaluate_from"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise QBert4RecError(f"{name} is {getattr(self, name)}; it is a share from 0 to 1")
+        if self.weight_decay < 0:
+            raise QBert4RecError(f"weight_decay is {self.weight_decay}; it must not be negative")
+        if self.select_by not in PROTOCOLS:
+            raise QBert4RecError(f"select_by is {self.select_by!r}; it must be one of {PROTOCOLS}")
+        schedules = [schedule.value for schedule in SchedulerType]
+        if self.schedule not in schedules:
+            raise QBert4RecError(f"schedule is {self.schedule!r}; it must be one of {schedules}")
+        check_masks(self.masks, self.mask_weights, self.combination)
 
 
 # Presets by name. "recipe" is what DESIGN's measurements were made with; "paper" follows section

@@ -6,7 +6,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import EvalPrediction, Trainer
+from transformers import (
+    EvalPrediction,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from ..evaluation.metrics import summarize
 from ..ranking.ranks import PROTOCOLS
@@ -34,7 +41,7 @@ class SequenceTrainer(Trainer):
         dataset = self.train_dataset if train_dataset is None else train_dataset
         # One "batch" of the sampler is what all processes take together in a step.
         size = self.args.train_batch_size * self.args.world_size
-        return LengthBatches(dataset.sequences.lengths, size)
+        return LengthBatches(dataset.sequences.lengths, size, seed=self.args.seed)
 
     def get_eval_dataloader(self, eval_dataset=None):
         training_collator, self.data_collator = self.data_collator, self.ranking_collator
@@ -61,11 +68,22 @@ class SequenceTrainer(Trainer):
         return None, ranks, inputs["target"]
 
 
+class EvaluateAtEnd(TrainerCallback):
+    """Evaluates after the last step too, so that its model can be chosen like any other."""
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs
+    ) -> None:
+        if state.global_step >= state.max_steps:
+            control.should_evaluate = True
+
+
 def rank_both(scores: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
     """Ranks under both protocols, on the scores' device.
 
     The same rule as `ranking.ranks.target_ranks`, on padded tensors, so that the Trainer can gather
-    it from all processes; a test holds the two against each other.
+    it from all processes; a test holds the two against each other. Where `target_ranks` refuses
+    NaN, here it ranks last: a model that diverges must not end the run, nor be taken for the best.
 
     Args:
         scores: `[batch, items]`.
@@ -75,17 +93,17 @@ def rank_both(scores: torch.Tensor, target: torch.Tensor, history: torch.Tensor)
     Returns:
         `[batch, 2]`, ranks among all items and among unseen items.
     """
+    rows, num_items = scores.shape
+    # One column more than items, where the padding goes.
+    seen = torch.zeros(rows, num_items + 1, dtype=torch.bool, device=scores.device)
+    seen = seen.scatter_(1, history.where(history >= 0, num_items), True)[:, :num_items]
     at_target = scores.gather(1, target[:, None])
-    above = scores >= at_target
-    every = above.sum(dim=1)
-    seen = torch.zeros_like(above).index_put_(
-        (torch.arange(len(history), device=history.device)[:, None].expand_as(history), history),
-        history >= 0,
-        accumulate=True,
-    )
-    unseen = (above & ~seen).sum(dim=1)
-    hidden = seen.gather(1, target[:, None])[:, 0]
-    unseen = torch.where(hidden, scores.shape[1] + 1, unseen)
+    # Not `>=`: a comparison with NaN is false.
+    above = ~(scores < at_target)
+    miss = (at_target == -torch.inf)[:, 0]
+    every = torch.where(miss, num_items + 1, above.sum(dim=1))
+    miss |= seen.gather(1, target[:, None])[:, 0]
+    unseen = torch.where(miss, num_items + 1, (above & ~seen).sum(dim=1))
     return torch.stack([every, unseen], dim=1)
 
 

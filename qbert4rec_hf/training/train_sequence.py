@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from transformers import (
     EarlyStoppingCallback,
@@ -15,21 +17,19 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
-from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import logging
 
 from ..errors import QBert4RecError
-from ..files import make_folder, write_json
+from ..files import fingerprint, make_folder, write_json
+from ..sequence.configuration_qbert4rec import QBert4RecConfig
 from ..sequence.data_collator import DataCollatorForMultiMask
 from ..sequence.modeling_qbert4rec import QBert4RecForMaskedLM
 from .sequence_rows import DomainHistories, HistoryRows, RankingCollator, RankingRows
 from .sequence_settings import SequenceSettings
-from .sequence_trainer import METRIC_OF_PROTOCOL, SequenceTrainer
+from .sequence_trainer import METRIC_OF_PROTOCOL, EvaluateAtEnd, SequenceTrainer
+from .stage_folder import CHECKPOINTS_FOLDER, HISTORY_FILE, open_checkpoints
 
 logger = logging.get_logger(__name__)
-
-CHECKPOINTS_FOLDER = "checkpoints"
-HISTORY_FILE = "history.json"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class SequenceTraining:
     """What a training run of the sequence model gives.
 
     Attributes:
-        model: the model of the best validation NDCG@10, on the CPU or the training device.
+        model: the model of the best validation NDCG@10, in evaluation mode, on the device it was
+            trained on.
         history: the Trainer's log, one entry a logged step or evaluation.
         best: validation NDCG@10 of that model, under `settings.select_by`.
         seconds: training time, evaluations included.
@@ -59,6 +60,10 @@ def train_sequence(
 ) -> SequenceTraining:
     """Trains the sequence model and saves the best checkpoint into `output_dir`.
 
+    An interrupted training goes on from its last checkpoint when it is called again with the same
+    model, histories and settings, and ends where it would have ended. Under
+    `python -m torch.distributed.run` all processes share the work.
+
     Args:
         model: with its catalogue set (`set_catalog`); trained in place.
         domains: histories of every domain, numbered as in the model's catalogue.
@@ -79,6 +84,10 @@ def train_sequence(
     output_dir = make_folder(output_dir)
     checkpoints = output_dir / CHECKPOINTS_FOLDER
     num_items = len(model.catalog_codes)
+    if not num_items:
+        raise QBert4RecError(
+            "the model has no catalogue; call model.set_catalog with the items of these histories"
+        )
     highest = max((int(d.train.items.max(initial=-1)) for d in domains), default=-1)
     if highest >= num_items:
         raise QBert4RecError(
@@ -87,10 +96,15 @@ def train_sequence(
         )
     if settings.num_threads:
         torch.set_num_threads(settings.num_threads)
+    inputs = _inputs(model, domains, settings)
     set_seed(settings.seed)
     train, validation = HistoryRows(domains), RankingRows(domains)
     tokens = model.catalog_codes.cpu() + torch.tensor(model.config.level_offsets)
     arguments = _arguments(settings, checkpoints, len(train), bool(len(validation)))
+    # One process looks for checkpoints of other inputs and clears them away, then the others look.
+    with arguments.main_process_first(local=False):
+        _, last = open_checkpoints(output_dir, inputs)
+    callbacks = [EarlyStoppingCallback(settings.patience), EvaluateAtEnd()]
     trainer = SequenceTrainer(
         model=model,
         args=arguments,
@@ -106,12 +120,12 @@ def train_sequence(
         ),
         ranking_collator=RankingCollator(tokens, model.config.max_items),
         processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(settings.patience)] if len(validation) else None,
+        callbacks=callbacks if len(validation) else None,
     )
-    last = get_last_checkpoint(checkpoints) if checkpoints.is_dir() else None
-    if last is not None:
-        logger.warning("resuming from %s", last)
     result = trainer.train(resume_from_checkpoint=last)
+    model.eval()
+    # All processes read the best checkpoint; only then may it go.
+    trainer.accelerator.wait_for_everyone()
     if trainer.is_world_process_zero():
         model.save_pretrained(output_dir)
         if tokenizer is not None:
@@ -128,13 +142,38 @@ def train_sequence(
     )
 
 
+def _inputs(
+    model: QBert4RecForMaskedLM, domains: Sequence[DomainHistories], settings: SequenceSettings
+) -> dict[str, Any]:
+    """What the result depends on, as plain values, to tell whose checkpoints a folder holds."""
+    arrays = [
+        array
+        for d in domains
+        for rows in (d.train, d.validation)
+        for array in (rows.items, rows.offsets)
+    ]
+    arrays += [np.asarray(d.targets) for d in domains]
+    weights = [value.detach().float().cpu().numpy() for value in model.parameters()]
+    config = {name: getattr(model.config, name) for name in QBert4RecConfig.__annotations__}
+    return {
+        "settings": asdict(settings),
+        "config": config,
+        "histories": fingerprint([d.domain for d in domains], *arrays),
+        "weights": fingerprint(*weights),
+        "processes": _num_processes(),
+    }
+
+
+def _num_processes() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def _arguments(
     settings: SequenceSettings, checkpoints: Path, num_rows: int, evaluates: bool
 ) -> TrainingArguments:
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    batch = settings.batch_size * world * settings.gradient_accumulation
+    batch = settings.batch_size * _num_processes() * settings.gradient_accumulation
     steps_per_epoch = -(-num_rows // batch)
-    interval = max(1, steps_per_epoch * settings.evaluate_every)
+    interval = steps_per_epoch * settings.evaluate_every
     return TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=settings.epochs,
@@ -155,13 +194,16 @@ def _arguments(
         load_best_model_at_end=evaluates,
         metric_for_best_model=METRIC_OF_PROTOCOL[settings.select_by],
         greater_is_better=True,
-        logging_steps=max(1, steps_per_epoch),
+        logging_steps=steps_per_epoch,
+        # An interrupted run has waited for a better figure as long as a straight one.
+        restore_callback_states_from_checkpoint=True,
         remove_unused_columns=False,
+        # The catalogue is the same everywhere; sending it at each step would also make the model
+        # take it for a new one.
+        ddp_broadcast_buffers=False,
         bf16=settings.bf16,
         seed=settings.seed,
         report_to="none",
         dataloader_drop_last=False,
         disable_tqdm=not logger.isEnabledFor(logging.WARNING),
     )
-
-

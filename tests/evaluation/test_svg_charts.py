@@ -108,7 +108,9 @@ def test_shares_fill_their_track():
     )
     tracks = [r for r in root.iter(f"{SVG}rect") if r.get("class") == "track"]
     filled = [r for r in bars(root) if r.get("class") is None]
-    widths = [float(f.get("width")) / float(t.get("width")) for f, t in zip(filled, tracks, strict=True)]
+    widths = [
+        float(f.get("width")) / float(t.get("width")) for f, t in zip(filled, tracks, strict=True)
+    ]
     assert widths == pytest.approx([0.5, 1.0], abs=0.01)
     assert len([r for r in root.iter(f"{SVG}rect") if r.get("class") == "marker"]) == 1
 
@@ -146,7 +148,10 @@ def test_ticks_enclose_the_range_in_even_steps(low, high):
     assert ticks[0] <= low
     assert ticks[-1] >= high
     assert 3 <= len(ticks) <= 9
-    steps = {round((b - a) / (ticks[1] - ticks[0]), 6) for b, a in zip(ticks[1:], ticks[:-1], strict=True)}
+    steps = {
+        round((b - a) / (ticks[1] - ticks[0]), 6)
+        for b, a in zip(ticks[1:], ticks[:-1], strict=True)
+    }
     assert steps == {1.0}
 
 

@@ -49,7 +49,7 @@ def test_gate_tells_items_apart_and_judges_each_alone_afterwards():
     torch.manual_seed(0)
     gate = QBert4RecStopGate(config())
     hidden = torch.randn(64, 8)
-    for _ in range(50):
+    for _ in range(100):
         trained = gate(hidden)
     assert trained.std() > 0.1
     gate.eval()

@@ -1,8 +1,8 @@
 """Item masks: which items of a history the model has to predict. One file a mask.
 
 Every mask is a function `(lengths [batch], ratio, generator) -> bool [batch, max(lengths)]` over
-histories that start in column 0; True marks a hidden item. At least one item of a row is hidden and,
-in rows of two or more, at least one is visible.
+histories that start in column 0; True marks a hidden item. At least one item of a row is hidden
+and, in rows of two or more, at least one is visible.
 """
 
 from .last_item import mask_last_item

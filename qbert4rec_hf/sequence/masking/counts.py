@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def hidden_counts(
-    lengths: np.ndarray, ratio: float, generator: np.random.Generator
-) -> np.ndarray:
+def hidden_counts(lengths: np.ndarray, ratio: float, generator: np.random.Generator) -> np.ndarray:
     """Items to hide in each row: `ratio` of its length on average.
 
     The fraction is rounded up or down at random so that the mean is `ratio` and not a multiple of
