@@ -18,4 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     with opened_run(arguments) as run:
-        run.all()
+        from ..evaluation.report import REPORT_FILE
+        from ..evaluation.tables import markdown_table
+
+        print(markdown_table(run.all()))
+        print(f"Report: {run.path('report') / REPORT_FILE}")
+        print(f"Model:  {run.path('model')}")

@@ -114,8 +114,11 @@ class FeatureEncoder(ABC):
         return True
 
     def input_fingerprint(self, items: pd.DataFrame, root: Path | None) -> str:
-        """Names what the encoder would read of these items; a change makes a cache outdated."""
-        raise NotImplementedError
+        """Names what the encoder would read of these items; a change makes a cache outdated.
+
+        All columns by default; an encoder that reads files adds what is in them.
+        """
+        return fingerprint(items.to_json(orient="split", index=False, default_handler=str))
 
     def fingerprint(self) -> str:
         """Names everything that decides the vectors: settings and fitted state."""

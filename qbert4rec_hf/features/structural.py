@@ -31,9 +31,10 @@ def propagate(features: ItemFeatures, train: Sequences) -> ModalityFeatures:
     """The content of an item's neighbours in the graph of the training histories.
 
     Two items are neighbours when a user has both; each user adds 1 / sqrt(length of the history)
-    to the weight of the edge. An item's feature is the weighted mean of its neighbours' content
-    vectors, so it has the axes of the content and transfers between domains. The item itself does
-    not count, nor does a neighbour that lacks the modality.
+    to the edge, and an edge counts 1 / sqrt(all edges of the neighbour), or the mean would be that
+    of the best-sellers. An item's feature is the weighted mean of its neighbours' content vectors,
+    so it has the axes of the content and transfers between domains. The item itself does not
+    count, nor does a neighbour that lacks the modality.
 
     The graph is never built: with histories X `[users, items]` and user weights W, the sum over
     neighbours is X'W(XV) less the item's own share, so the work grows with the interactions.
@@ -49,6 +50,10 @@ def propagate(features: ItemFeatures, train: Sequences) -> ModalityFeatures:
 
     Raises:
         QBert4RecError: no content modality, or an item row outside the features.
+
+    Source:
+        The weights are those of Kipf and Welling, Semi-supervised classification with graph
+        convolutional networks, 2017, with rows that sum to one and without self-loops.
     """
     contents = {k: v for k, v in features.modalities.items() if k != STRUCTURAL_MODALITY}
     if not contents:
@@ -127,20 +132,27 @@ def _neighbour_mean(
     """Weighted mean of the neighbours `[items, dim]`, and who has a neighbour `[items]`."""
     present = content.present
     has = present.astype(np.float64)
-    # Transposing turns rows into columns without copying; a CSR copy makes the products faster.
+    # A CSR copy of the transpose makes the products faster.
     by_item = histories.T.tocsr()
-    own = by_item @ weights * has
     # Numbers of users and neighbours are whole, so this comparison is exact.
-    neighbours = by_item @ (histories @ has) - np.diff(by_item.indptr) * has
-    found = neighbours > 0.5
-    total = by_item @ (weights * (histories @ has)) - own
-    total = np.where(found, total, 1.0)
+    found = by_item @ (histories @ has) - np.diff(by_item.indptr) * has > 0.5
+
+    def over_neighbours(values: np.ndarray) -> np.ndarray:
+        """Sum of `values` `[items]` or `[items, axes]` over the edges of each item."""
+        scale = weights if values.ndim == 1 else weights[:, None]
+        own_scale = own if values.ndim == 1 else own[:, None]
+        return by_item @ (scale * (histories @ values)) - own_scale * values
+
+    own = by_item @ weights
+    edges = over_neighbours(np.ones(len(present)))
+    # An item that no one has beside another has no edges, and is nobody's neighbour.
+    damped = 1 / np.sqrt(np.where(edges > 1e-9, edges, 1.0))
+    total = np.where(found, over_neighbours(damped * has), 1.0)
     means = np.zeros((len(present), content.dim), np.float32)
     centre = _one_vector(content)
     for start in range(0, content.dim, _BLOCK):
-        block = centre[:, start : start + _BLOCK].astype(np.float64)
-        summed = by_item @ (weights[:, None] * (histories @ block)) - own[:, None] * block
-        means[:, start : start + _BLOCK] = summed / total[:, None]
+        block = damped[:, None] * centre[:, start : start + _BLOCK]
+        means[:, start : start + _BLOCK] = over_neighbours(block) / total[:, None]
     means[~found] = 0
     return means, found
 

@@ -95,7 +95,7 @@ class TfidfTextEncoder(FeatureEncoder):
         Raises:
             QBert4RecError: no item of the domains has text.
         """
-        from sklearn.decomposition import TruncatedSVD
+        from sklearn.utils.extmath import randomized_svd
 
         rendered = (row for domain in domains for row in self.template.render(domain.items))
         texts = [text for row in rendered for text in row if text]
@@ -119,13 +119,8 @@ class TfidfTextEncoder(FeatureEncoder):
                 f"TF-IDF features have {rank} axes instead of {self.requested_dim}: there are only "
                 f"{matrix.shape[0]} texts with {matrix.shape[1]} different words"
             )
-        if rank == 1 and min(matrix.shape) == 1:
-            # The one axis there is; a randomised SVD needs two columns to work on.
-            row = np.asarray(matrix.sum(axis=0)).reshape(1, -1)
-            self._axes = unit(row).astype(np.float64)
-            return
-        svd = TruncatedSVD(rank, n_iter=7, random_state=self.seed).fit(matrix)
-        self._axes = np.ascontiguousarray(svd.components_, np.float64)
+        _, _, axes = randomized_svd(matrix, rank, n_iter=7, random_state=self.seed)
+        self._axes = np.ascontiguousarray(axes, np.float64)
 
     def encode(
         self, items: pd.DataFrame, root: Path | None, *, progress: bool | tqdm = True

@@ -85,7 +85,7 @@ class ItemGraphPrior:
         recency: float | dict[str, float] = 0.6,
         method: Literal["auto", "closed_form", "sparse"] = "auto",
         max_per_row: int = 300,
-        neighbours: int = 200,
+        neighbours: int = 100,
         progress: bool = False,
     ) -> ItemGraphPrior:
         """Fits the graph to training histories.

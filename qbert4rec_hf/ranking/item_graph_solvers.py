@@ -38,7 +38,12 @@ def closed_form(
     num_items = interactions.shape[1]
     if num_items == 0:
         return _to_csr([], 0), 1.0
-    gram = (interactions.T @ interactions).toarray()
+    gram = np.empty((num_items, num_items), dtype=np.float32)
+    by_item = interactions.T.tocsr()
+    for start in range(0, num_items, _BLOCK_ROWS):
+        # The sparse product of all rows at once would outweigh the dense matrix.
+        rows = by_item[start : start + _BLOCK_ROWS]
+        gram[start : start + _BLOCK_ROWS] = (rows @ interactions).toarray()
     gram[np.diag_indices(num_items)] += regularization
     # A symmetric matrix in C order is itself in Fortran order: LAPACK works on the same memory.
     factor, status = lapack.spotrf(gram.T, lower=1, clean=0, overwrite_a=1)
@@ -147,7 +152,7 @@ def restricted(
 
 
 def _nearest(gram: csr_array, counts: np.ndarray, neighbours: int) -> np.ndarray:
-    """`[items, neighbours]` rows of the nearest items by cosine, -1 where there are fewer."""
+    """`[items, neighbours]` the nearest items by cosine, in order, -1 where there are fewer."""
     num_items = gram.shape[0]
     row = np.repeat(np.arange(num_items), np.diff(gram.indptr))
     column = gram.indices.astype(np.int64)
@@ -161,7 +166,8 @@ def _nearest(gram: csr_array, counts: np.ndarray, neighbours: int) -> np.ndarray
     near = place < neighbours
     support = np.full((num_items, neighbours), -1, dtype=np.int64)
     support[row[near], place[near]] = column[near]
-    return support
+    # In order, so that looking pairs up walks forward through memory.
+    return np.sort(support, axis=1)
 
 
 def _largest_per_row(block: np.ndarray, max_per_row: int) -> csr_array:

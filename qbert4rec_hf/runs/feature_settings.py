@@ -6,10 +6,12 @@ import difflib
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..columns import IMAGE_MODALITY, IMAGES, TEXT, TEXT_MODALITY, TITLE
 from ..errors import QBert4RecError
+from ..files import fingerprint
 
 if TYPE_CHECKING:
     from ..data.domain import Domain
@@ -78,6 +80,19 @@ def make_encoders(
         if kind != NONE:
             encoders[modality] = _make(kind, modality, chosen.options, seed)
     return EncoderSet(encoders)
+
+
+def outside_files(settings: FeatureSettings) -> dict[str, str]:
+    """Fingerprints of the files that encoder options name, such as ready embeddings.
+
+    Files inside a domain folder count with their domain already.
+    """
+    found = {}
+    for modality, chosen in ((TEXT_MODALITY, settings.text), (IMAGE_MODALITY, settings.image)):
+        path = chosen.options.get("path")
+        if isinstance(path, str) and Path(path).is_file():
+            found[modality] = fingerprint(Path(path).read_bytes())
+    return found
 
 
 def _default(modality: str, domains: Sequence[Domain]) -> str:

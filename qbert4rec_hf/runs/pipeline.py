@@ -17,6 +17,7 @@ from ..errors import QBert4RecError
 from ..evaluation.result import EvaluationResult
 from . import content_stages, report_stage, sequence_stages
 from .config import CONFIG_FILE, RunConfig, change, read_yaml, reseed
+from .feature_settings import outside_files
 from .manifest import folder_fingerprint, require_finished
 from .staged import Stage, StagedFolder
 
@@ -213,7 +214,13 @@ class Run(StagedFolder):
             return lambda: {name: dataclasses.asdict(getattr(config, name)) for name in names}
 
         return [
-            Stage("features", "features", (), section("features"), self._features),
+            Stage(
+                "features",
+                "features",
+                (),
+                lambda: {**section("features")(), "files": outside_files(config.features)},
+                self._features,
+            ),
             Stage("fusion", "fuse", ("features",), section("fusion"), self._fuse),
             Stage(
                 "quantizer",

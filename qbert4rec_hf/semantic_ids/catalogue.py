@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,7 @@ from transformers.utils import logging
 from ..columns import CATALOG_FILE, CATALOG_INFO_FILE, CODES, COLLIDES, DOMAIN, ITEM_ID, TITLE
 from ..errors import QBert4RecError
 from ..files import make_folder, read_json, write_json
+from .catalogue_table import read_table, write_table
 from .collisions import check_codes
 from .tokenization_semantic_id import SPECIALS, level_name
 
@@ -24,12 +26,15 @@ logger = logging.get_logger(__name__)
 FORMAT_VERSION = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ItemCatalog:
     """Items and their semantic IDs, one domain after the other.
 
+    A semantic ID belongs to one item of a domain and may recur in other domains: that is what
+    transfers between them.
+
     Args:
-        item_ids: `[items]`, unique within a domain.
+        item_ids: `[items]`, as the shop writes them; unique within a domain.
         titles: `[items]`, None where an item has none.
         codes: `[items, levels]` int64.
         codebook_sizes: codes of each level.
@@ -37,6 +42,9 @@ class ItemCatalog:
         domain_sizes: items of each domain, in the same order.
         allow_shared: imported IDs may be shared within a domain; such items are flagged in
             `collides`, and only per-item terms of the model tell them apart.
+
+    Attributes:
+        collides: `[items]`, whether another item of the domain has the same semantic ID.
 
     Raises:
         QBert4RecError: lengths that differ, a code out of range, an item id that occurs twice in a
@@ -53,37 +61,72 @@ class ItemCatalog:
     collides: np.ndarray = field(init=False)
 
     def __post_init__(self):
-        codes = np.ascontiguousarray(self.codes, dtype=np.int64)
-        sizes = [int(size) for size in self.codebook_sizes]
-        check_codes(codes, sizes, "catalogue")
-        if not len(codes) == len(self.item_ids) == len(self.titles) == sum(self.domain_sizes):
-            raise QBert4RecError(
-                f"a catalogue needs as many codes ({len(codes)}) as item ids "
-                f"({len(self.item_ids)}), titles ({len(self.titles)}) and domain sizes "
-                f"{list(self.domain_sizes)}"
-            )
-        if len(self.domains) != len(self.domain_sizes) or len(set(self.domains)) < len(
-            self.domains
+        set_field = partial(object.__setattr__, self)
+        set_field("item_ids", list(self.item_ids))
+        # Pandas writes an absent title as NaN.
+        set_field("titles", [t if isinstance(t, str) else None for t in self.titles])
+        set_field("codes", np.ascontiguousarray(self.codes))
+        set_field("codebook_sizes", [int(size) for size in self.codebook_sizes])
+        set_field("domains", list(self.domains))
+        set_field("domain_sizes", [int(size) for size in self.domain_sizes])
+        self._check_lengths()
+        self._check_item_ids()
+        check_codes(self.codes, self.codebook_sizes, "catalogue")
+        set_field("codes", self.codes.astype(np.int64, copy=False))
+        set_field("collides", self._shared())
+
+    def _check_lengths(self) -> None:
+        lengths = {
+            "item ids": len(self.item_ids),
+            "titles": len(self.titles),
+            "codes": len(self.codes),
+            "domain sizes in all": sum(self.domain_sizes),
+        }
+        if len(set(lengths.values())) > 1:
+            given = ", ".join(f"{name}: {length}" for name, length in lengths.items())
+            raise QBert4RecError(f"a catalogue needs one of each for every item, got {given}")
+        if (
+            len(self.domains) != len(self.domain_sizes)
+            or len(set(self.domains)) < len(self.domains)
+            or min(self.domain_sizes, default=0) < 0
         ):
-            raise QBert4RecError(f"domains must have names of their own, got {self.domains}")
+            raise QBert4RecError(
+                f"domains need names of their own and a size each, got {self.domains} and "
+                f"{self.domain_sizes}"
+            )
+
+    def _check_item_ids(self) -> None:
+        for name in self.domains:
+            rows = self.domain_slice(name)
+            first: dict[str, int] = {}
+            for row in range(rows.start, rows.stop):
+                item_id = self.item_ids[row]
+                if not isinstance(item_id, str) or not item_id:
+                    raise QBert4RecError(
+                        f"catalogue row {row}: an item id must be text, got {item_id!r}"
+                    )
+                if item_id in first:
+                    raise QBert4RecError(
+                        f"catalogue rows {first[item_id]} and {row}: item {item_id!r} occurs twice "
+                        f"in domain {name!r}; keep one"
+                    )
+                first[item_id] = row
+
+    def _shared(self) -> np.ndarray:
         domain = np.repeat(np.arange(len(self.domains)), self.domain_sizes)
-        keys = np.concatenate([domain[:, None], codes], axis=1)
-        _, inverse, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
-        collides = counts[inverse.reshape(-1)] > 1
+        keys = np.concatenate([domain[:, None], self.codes], axis=1)
+        _, number, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+        number = number.reshape(-1)
+        collides = counts[number] > 1
         if collides.any() and not self.allow_shared:
             row = int(collides.argmax())
+            other = row + 1 + int((number[row + 1 :] == number[row]).argmax())
             raise QBert4RecError(
-                f"item {self.item_ids[row]!r} shares its semantic ID with another item of domain "
-                f"{self.domains[domain[row]]!r}; reallocate the IDs, or pass allow_shared=True"
+                f"catalogue rows {row} and {other}: items {self.item_ids[row]!r} and "
+                f"{self.item_ids[other]!r} of domain {self.domains[domain[row]]!r} share a "
+                "semantic ID; reallocate the IDs, or pass allow_shared=True"
             )
-        for name, ids in zip(self.domains, self._by_domain(self.item_ids), strict=True):
-            if len(set(ids)) < len(ids):
-                twice = next(i for i in ids if ids.count(i) > 1)
-                raise QBert4RecError(f"item {twice!r} occurs twice in domain {name!r}")
-        object.__setattr__(self, "codes", codes)
-        object.__setattr__(self, "codebook_sizes", sizes)
-        object.__setattr__(self, "domain_sizes", [int(size) for size in self.domain_sizes])
-        object.__setattr__(self, "collides", collides)
+        return collides
 
     def __len__(self) -> int:
         return len(self.item_ids)
@@ -144,6 +187,8 @@ class ItemCatalog:
         Raises:
             QBert4RecError: an unknown id, or one that several domains have.
         """
+        if isinstance(item_ids, str):
+            raise QBert4RecError(f"item_ids must be a list of ids, got the text {item_ids!r}")
         index = self._index(domain)
         found, unknown = [], []
         for item_id in item_ids:
@@ -184,14 +229,17 @@ class ItemCatalog:
         Raises:
             QBert4RecError: the text is no semantic ID of these levels.
         """
-        parts = semantic_id.strip().removeprefix("<").removesuffix(">").split("><")
-        names = [part.rpartition("_") for part in parts]
-        expected = [level_name(level) for level in range(self.num_levels)]
-        if [name for name, _, _ in names] != expected or not all(c.isdigit() for *_, c in names):
-            raise QBert4RecError(
-                f"{semantic_id!r} is no semantic ID of the levels {', '.join(expected)}"
+        pattern = "".join(f"<{level_name(level)}_([0-9]+)>" for level in range(self.num_levels))
+        match = re.fullmatch(pattern, semantic_id.strip())
+        codes = np.array([int(code) for code in match.groups()]) if match else None
+        if codes is None or (codes >= self.codebook_sizes).any():
+            last = "".join(
+                f"<{level_name(level)}_{size - 1}>"
+                for level, size in enumerate(self.codebook_sizes)
             )
-        codes = np.array([int(code) for *_, code in names])
+            raise QBert4RecError(
+                f"{semantic_id!r} is no semantic ID of this catalogue; they go up to {last}"
+            )
         rows = self.domain_slice(domain)
         hits = np.flatnonzero((self.codes[rows] == codes).all(axis=1)) + rows.start
         return [self.item_ids[row] for row in hits]
@@ -266,28 +314,23 @@ class ItemCatalog:
             any(catalog.allow_shared for catalog in catalogs),
         )
 
-    # -- files -----------------------------------------------------------------------------------
-
     def save(self, folder: str | os.PathLike) -> None:
         """Writes `catalog.parquet` and `catalog.json` into a folder.
 
         Raises:
             QBert4RecError: the folder cannot be written to.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         folder = make_folder(folder)
-        table = pa.table(
+        write_table(
+            folder / CATALOG_FILE,
             {
-                ITEM_ID: pa.array(self.item_ids, pa.string()),
-                TITLE: pa.array(self.titles, pa.string()),
-                DOMAIN: pa.array(np.repeat(self.domains, self.domain_sizes).tolist(), pa.string()),
-                CODES: pa.array(list(self.codes), pa.list_(pa.int64())),
-                COLLIDES: pa.array(self.collides),
-            }
+                ITEM_ID: self.item_ids,
+                TITLE: self.titles,
+                DOMAIN: np.repeat(self.domains, self.domain_sizes).tolist(),
+                CODES: self.codes,
+                COLLIDES: self.collides,
+            },
         )
-        pq.write_table(table, folder / CATALOG_FILE)
         write_json(
             folder / CATALOG_INFO_FILE,
             {
@@ -307,43 +350,38 @@ class ItemCatalog:
         Raises:
             QBert4RecError: a file is missing or damaged, or the two do not belong together.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         folder = Path(folder)
         info_path, path = folder / CATALOG_INFO_FILE, folder / CATALOG_FILE
         info = read_json(info_path)
         if not isinstance(info, dict) or info.get("format_version") != FORMAT_VERSION:
             raise QBert4RecError(f"{info_path} is not a catalogue of format {FORMAT_VERSION}")
-        if not path.exists():
-            raise QBert4RecError(f"{path} does not exist; copy the whole folder")
         try:
-            table = pq.read_table(path)
-            columns = {name: table[name].to_pylist() for name in (ITEM_ID, TITLE, CODES)}
-            codes = np.array(columns[CODES], dtype=np.int64)
-            catalog = cls(
-                columns[ITEM_ID],
-                columns[TITLE],
-                codes.reshape(len(columns[ITEM_ID]), -1),
-                info["codebook_sizes"],
-                info["domains"],
-                info["domain_sizes"],
-                info["allow_shared"],
-            )
+            shape = [info[name] for name in ("codebook_sizes", "domains", "domain_sizes")]
+            allow_shared, expected = info["allow_shared"], info["fingerprint"]
+        except KeyError as error:
+            raise QBert4RecError(f"{info_path} lacks {error}; copy the whole folder") from None
+        item_ids, titles, domains, codes = read_table(path, len(shape[0]))
+        try:
+            catalog = cls(item_ids, titles, codes, *shape, allow_shared)
         except QBert4RecError as error:
             raise QBert4RecError(f"{path}: {error}") from None
-        except (pa.ArrowException, KeyError, ValueError, OSError) as error:
-            raise QBert4RecError(f"{path} is damaged or lacks a column ({error})") from None
-        if catalog.fingerprint != info["fingerprint"]:
+        except (TypeError, ValueError) as error:
+            raise QBert4RecError(f"{info_path} is damaged ({error}); copy it again") from None
+        names = np.repeat(catalog.domains, catalog.domain_sizes).tolist()
+        if domains != names:
+            row = next(
+                i for i, pair in enumerate(zip(domains, names, strict=True)) if len({*pair}) > 1
+            )
+            raise QBert4RecError(
+                f"{path} row {row}: domain {domains[row]!r}, expected {names[row]!r}; the items of "
+                f"a domain stand together, in the order of {info_path}"
+            )
+        if catalog.fingerprint != expected:
             raise QBert4RecError(
                 f"{path} and {info_path} do not belong together: the codes have the fingerprint "
-                f"{catalog.fingerprint}, expected {info['fingerprint']}"
+                f"{catalog.fingerprint}, expected {expected}; copy both from the same folder"
             )
         return catalog
-
-    def _by_domain(self, values: list) -> list[list]:
-        edges = np.concatenate([[0], np.cumsum(self.domain_sizes)]).tolist()
-        return [values[start:stop] for start, stop in zip(edges[:-1], edges[1:], strict=True)]
 
     def _index(self, domain: str | None) -> dict[str, int]:
         """Row of each item id; -1 for ids that several domains have."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -12,11 +13,14 @@ from tokenizers.decoders import Fuse
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Sequence as PreTokenizers
 from tokenizers.pre_tokenizers import Split, WhitespaceSplit
-from transformers import TokenizersBackend
+from transformers import BatchEncoding, TokenizersBackend
 
 PAD, MASK, UNK = "[PAD]", "[MASK]", "[UNK]"
 SPECIALS = (PAD, MASK, UNK)
-_PIECE = re.compile(r"<([a-z]+)_(\d+)>|(\[(?:PAD|MASK|UNK)\])|\s+|(<[^<>\s]*>?|[^<\s]+)")
+_PIECE = re.compile(r"\[(?:PAD|MASK|UNK)\]|<[^<>\s]*>?|[^<\s]+?(?=<|\s|$|\[(?:PAD|MASK|UNK)\])")
+# Level of the special tokens, which stand in the place of any.
+_ANY_LEVEL = -1
+_LEVEL = re.compile(r"<([a-z]+)_")
 
 
 def level_name(level: int) -> str:
@@ -40,8 +44,13 @@ class QBert4RecTokenizer(TokenizersBackend):
     One token a level and code: `[PAD]` 0, `[MASK]` 1, `[UNK]` 2, then `<a_0>` and so on, level by
     level. Build one with `from_codebook_sizes`, or load one with `AutoTokenizer`.
 
-    A string is a history: whole items of K tokens, or `[MASK]` tokens in their place. Truncation
-    keeps the latest items, whole.
+    A string is a history, the oldest item first: whole items of K tokens, with special tokens in
+    the place of any. Truncation keeps the latest items and never cuts one. What is malformed (a
+    token that does not exist, a level out of order, an incomplete item) is an error, or, with
+    `malformed="unk"`, becomes `[UNK]` in such a way that items stay K tokens long: an unknown token
+    one, a missing level one.
+
+    There is no `__init__`, so that an edited `tokenizer.json` is honoured when it is loaded.
 
     Source: section 3.4, "one shared vocabulary".
     """
@@ -56,7 +65,8 @@ class QBert4RecTokenizer(TokenizersBackend):
 
         Args:
             codebook_sizes: codes of each level.
-            arguments: as of any tokenizer, such as `padding_side`.
+            arguments: as of any tokenizer, such as `padding_side` or `model_max_length`; also
+                `malformed`, the default of calls. All are saved with the tokenizer.
 
         Raises:
             ValueError: no level, or a size below 1.
@@ -99,40 +109,70 @@ class QBert4RecTokenizer(TokenizersBackend):
         sizes = [len(SPECIALS), *self.codebook_sizes[:-1]]
         return np.cumsum(sizes).tolist()
 
-    def __call__(
+    def _encode_plus(
         self,
-        text: str | Sequence[str] | None = None,
-        *arguments: Any,
-        malformed: Literal["error", "unk"] = "error",
-        **keywords: Any,
-    ):
-        """Encodes one history or a batch, as any tokenizer does.
+        text: str | Sequence[str] | Sequence[Sequence[str]],
+        text_pair: Any = None,
+        *,
+        malformed: Literal["error", "unk"] | None = None,
+        max_length: int | None = None,
+        pad_to_multiple_of: int | None = None,
+        is_split_into_words: bool = False,
+        **arguments: Any,
+    ) -> BatchEncoding:
+        """Encodes one history or a batch; all calls that encode text end here.
 
         Args:
-            text: strings of semantic IDs, oldest item first.
-            malformed: `"error"` stops at a token that does not exist, a level out of order or an
-                incomplete item; `"unk"` lets what does not exist become `[UNK]`.
-            arguments, keywords: as of any tokenizer: `padding`, `truncation`, `max_length`,
-                `return_tensors` and so on. `max_length` is rounded down to whole items.
+            text: strings of semantic IDs.
+            text_pair: not supported: a history is one sequence.
+            malformed: `"error"` or `"unk"`, see the class.
+            max_length: tokens to keep and to pad to; rounded down to whole items.
+            pad_to_multiple_of: a multiple of K.
+            is_split_into_words: `text` holds lists of items instead of strings.
+            arguments: as of any tokenizer.
 
         Raises:
-            ValueError: malformed text, with the token and its place.
+            ValueError: malformed text, with the token and its position; a length that leaves no
+                whole item.
         """
+        levels = self.num_levels
+        malformed = malformed or self.init_kwargs.get("malformed", "error")
         if malformed not in ("error", "unk"):
             raise ValueError(f"malformed must be 'error' or 'unk', got {malformed!r}")
-        if malformed == "error":
-            for row, line in enumerate([text] if isinstance(text, str) else text or []):
-                if isinstance(line, str):
-                    self._check(line, "text" if isinstance(text, str) else f"text row {row}")
-        if keywords.get("max_length") is not None:
-            whole = keywords["max_length"] - keywords["max_length"] % self.num_levels
-            if whole < self.num_levels:
+        if text_pair is not None:
+            raise ValueError("a history is one sequence; put both parts into one text")
+        if max_length is not None:
+            if max_length < levels:
                 raise ValueError(
-                    f"max_length {keywords['max_length']} is shorter than one item of "
-                    f"{self.num_levels} tokens"
+                    f"max_length {max_length} is shorter than one item of {levels} tokens"
                 )
-            keywords["max_length"] = whole
-        return super().__call__(text, *arguments, **keywords)
+            max_length -= max_length % levels
+        if pad_to_multiple_of is not None and pad_to_multiple_of % levels:
+            raise ValueError(
+                f"pad_to_multiple_of must be a multiple of the {levels} tokens of an item, got "
+                f"{pad_to_multiple_of}"
+            )
+        if is_split_into_words:
+            batched = bool(text) and not isinstance(text[0], str)
+            text = [" ".join(items) for items in text] if batched else " ".join(text)
+        if isinstance(text, str):
+            text = self._well_formed(text, malformed, "text")
+        elif isinstance(text, list | tuple) and all(isinstance(line, str) for line in text):
+            text = [
+                self._well_formed(line, malformed, f"text row {row}")
+                for row, line in enumerate(text)
+            ]
+        else:
+            raise ValueError(
+                "text must be a string of semantic IDs or a list of such strings, got "
+                f"{type(text).__name__}; integer codes go through encode_codes"
+            )
+        return super()._encode_plus(
+            text,
+            max_length=max_length,
+            pad_to_multiple_of=pad_to_multiple_of,
+            **arguments,
+        )
 
     def encode_codes(self, codes: Any) -> np.ndarray:
         """Token ids of integer codes, the same as those of the text.
@@ -152,36 +192,59 @@ class QBert4RecTokenizer(TokenizersBackend):
             raise ValueError(f"codes must be [..., {len(sizes)}] within codebooks {sizes.tolist()}")
         return codes + np.asarray(self.level_offsets)
 
-    def _check(self, text: str, where: str) -> None:
-        levels = {level_name(level): level for level in range(self.num_levels)}
-        place = 0
-        for match in _PIECE.finditer(text):
-            name, code, special, other = match.groups()
-            if name is None and special is None and other is None:
-                continue
-            expected = place % self.num_levels
-            if name is not None:
-                token = match.group()
-                if name not in levels or int(code) >= self.codebook_sizes[levels[name]]:
-                    raise ValueError(
-                        f"{where}: token {token} at position {place} is not in the vocabulary of "
-                        f"codebooks {self.codebook_sizes}; pass malformed='unk' to read it as {UNK}"
-                    )
-                if levels[name] != expected:
-                    raise ValueError(
-                        f"{where}: token {token} at position {place} stands where a token of level "
-                        f"{level_name(expected)!r} is due; an item is its levels in order"
-                    )
-            elif other is not None:
+    def _well_formed(self, text: str, malformed: str, where: str) -> str:
+        pieces = _PIECE.findall(text)
+        if malformed == "unk":
+            return self._repaired(pieces)
+        self._check(pieces, where)
+        return text
+
+    def _check(self, pieces: list[str], where: str) -> None:
+        levels, count = self._level_of, self.num_levels
+        for position, token in enumerate(pieces):
+            level = levels.get(token)
+            if level is None:
                 raise ValueError(
-                    f"{where}: {other!r} at position {place} is no semantic-ID token such as <a_2>"
+                    f"{where}: {token!r} at position {position} is not in the vocabulary of "
+                    f"codebooks {self.codebook_sizes}; pass malformed='unk' to read it as {UNK}"
                 )
-            place += 1
-        if place % self.num_levels:
+            if level not in (position % count, _ANY_LEVEL):
+                raise ValueError(
+                    f"{where}: {token!r} at position {position} stands where a token of level "
+                    f"{level_name(position % count)!r} is due; an item is its levels in order"
+                )
+        incomplete = len(pieces) % count
+        if incomplete:
             raise ValueError(
-                f"{where}: the last item is incomplete, {place % self.num_levels} of "
-                f"{self.num_levels} tokens"
+                f"{where}: the last item is incomplete, {incomplete} of {count} tokens from "
+                f"{pieces[-incomplete]!r} at position {len(pieces) - incomplete}; complete it, or "
+                f"pass malformed='unk' to fill it up with {UNK}"
             )
+
+    def _repaired(self, pieces: list[str]) -> str:
+        """Whole items, with `[UNK]` for what does not exist and for levels that are missing."""
+        levels, count = self._level_of, self.num_levels
+        names = {level_name(level): level for level in range(count)}
+        tokens: list[str] = []
+        for token in pieces:
+            level = levels.get(token)
+            if level is None:
+                # A code beyond its codebook still tells the level.
+                prefix = _LEVEL.match(token)
+                level = names.get(prefix.group(1), _ANY_LEVEL) if prefix else _ANY_LEVEL
+                token = UNK
+            if level != _ANY_LEVEL:
+                # After a level that is as high or higher, a new item begins.
+                tokens += [UNK] * ((level - len(tokens)) % count)
+            tokens.append(token)
+        return "".join(tokens + [UNK] * (-len(tokens) % count))
+
+    @cached_property
+    def _level_of(self) -> dict[str, int]:
+        levels = dict.fromkeys(SPECIALS, _ANY_LEVEL)
+        for level, size in enumerate(self.codebook_sizes):
+            levels.update({f"<{level_name(level)}_{code}>": level for code in range(size)})
+        return levels
 
 
 QBert4RecTokenizer.register_for_auto_class()

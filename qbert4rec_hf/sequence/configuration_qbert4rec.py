@@ -1,7 +1,6 @@
 """Configuration of the sequence model (stage 3)."""
 
-from __future__ import annotations
-
+# No `from __future__ import annotations` here: `@strict` cannot check types that are strings.
 from typing import Literal
 
 from huggingface_hub.dataclasses import strict

@@ -13,6 +13,7 @@ from ..errors import QBert4RecError
 from ..sequence.configuration_qbert4rec import QBert4RecConfig
 from ..sequence.modeling_qbert4rec import QBert4RecForMaskedLM
 from .sequence_settings import ARCHITECTURES
+from .stage_settings import make_config
 
 
 def build_sequence_model(
@@ -40,16 +41,8 @@ def build_sequence_model(
     if preset not in ARCHITECTURES:
         raise QBert4RecError(f"preset must be one of {sorted(ARCHITECTURES)}, got {preset!r}")
     fields = {**ARCHITECTURES[preset], **(architecture or {})}
-    unknown = set(fields) - set(QBert4RecConfig.__dataclass_fields__)
-    if unknown:
-        raise QBert4RecError(
-            f"architecture has no field {sorted(unknown)[0]!r}; see QBert4RecConfig for its fields"
-        )
+    config = make_config(QBert4RecConfig, fields, codebook_sizes=[int(s) for s in codebook_sizes])
     set_seed(seed)
-    try:
-        config = QBert4RecConfig(codebook_sizes=list(map(int, codebook_sizes)), **fields)
-        model = QBert4RecForMaskedLM(config)
-    except (ValueError, TypeError) as error:
-        raise QBert4RecError(f"architecture: {str(error).splitlines()[-1].strip()}") from None
+    model = QBert4RecForMaskedLM(config)
     model.set_catalog(torch.from_numpy(np.asarray(codes)), num_items=list(num_items))
     return model

@@ -11,7 +11,6 @@ from transformers import TrainingArguments, set_seed
 from transformers.utils import logging
 
 from ..errors import QBert4RecError
-from ..files import fingerprint
 from ..fusion.configuration_fusion import QBert4RecFusionConfig
 from ..fusion.modeling_fusion import QBert4RecFusionModel
 from .index_rows import RowNumbers, gather_collator
@@ -84,7 +83,7 @@ def train_fusion(
         {
             "settings": asdict(settings),
             "catalog": catalog_fingerprint,
-            "features": fingerprint(*(vectors[n].numpy() for n in sorted(vectors))),
+            "features": features.fingerprint,
         },
     )
     set_seed(settings.seed)

@@ -37,9 +37,10 @@ def train_quantizer(
 
     The codebooks start from k-means over all rows. Every `evaluate_every` epochs codes of all
     items are measured, and the checkpoint that `checkpoint_rule` prefers is kept. A level that
-    uses few of its codewords, or a reconstruction worse than none, is warned of at the first
-    evaluation that shows it. A codebook larger than the number of items and a batch larger than
-    the number of rows are fitted, with a warning; the saved configuration has the fitted sizes.
+    uses few of its codewords, or a reconstruction that gets worse than none, is warned of at the
+    first evaluation that shows it. A codebook larger than the number of items and a batch larger
+    than the number of rows are fitted, with a warning; the saved configuration has the fitted
+    sizes.
 
     Args:
         views: embeddings `[items, input]`, or several of the same items: own query first, then
@@ -93,6 +94,8 @@ def train_quantizer(
     model = QBert4RecQuantizerModel(config)
     if last is None:
         model.initialize(rows, seed=settings.seed)
+        with torch.no_grad():
+            watch.missed = quantizer_figures(model.eval(), views)["reconstruction"]
     trainer = NamedLossesTrainer(
         model=model,
         args=_arguments(settings, config, len(rows), str(checkpoints)),
@@ -120,6 +123,7 @@ class CollapseWatch:
             else "stop and lower learning_rate, raise model.revival_threshold, or use fewer "
             "codewords; equal embeddings collapse whatever the settings"
         )
+        self.missed = math.inf
         self._said: set[int | str] = set()
 
     def __call__(self, figures: Figures) -> None:
@@ -135,13 +139,15 @@ class CollapseWatch:
                     100 * self.threshold,
                     self.remedy,
                 )
-        missed = figures["reconstruction"]
-        if not (math.isfinite(missed) and missed <= 1) and "reconstruction" not in self._said:
+        before, self.missed = self.missed, figures["reconstruction"]
+        # Networks start out worse than the mean; that is in order as long as they get better.
+        diverges = not math.isfinite(self.missed) or self.missed > max(1.0, before)
+        if diverges and "reconstruction" not in self._said:
             self._said.add("reconstruction")
             logger.warning(
-                "reconstruction is %.3g, worse than answering the mean (1): the codes say nothing; "
-                "stop and lower learning_rate",
-                missed,
+                "reconstruction is %.3g, worse than answering the mean (1), and getting worse: the "
+                "codes say nothing; stop and lower learning_rate",
+                self.missed,
             )
 
 

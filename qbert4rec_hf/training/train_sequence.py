@@ -88,7 +88,8 @@ def train_sequence(
         raise QBert4RecError(
             "the model has no catalogue; call model.set_catalog with the items of these histories"
         )
-    highest = max((int(d.train.items.max(initial=-1)) for d in domains), default=-1)
+    arrays = [part for d in domains for part in (d.train.items, d.validation.items, d.targets)]
+    highest = max((int(np.max(array, initial=-1)) for array in arrays), default=-1)
     if highest >= num_items:
         raise QBert4RecError(
             f"the histories hold item row {highest}, but the model's catalogue has {num_items} "

@@ -92,7 +92,7 @@ def test_items_that_leave_the_batch_get_the_same_embedding(depth, trained):
     if depth == "fixed":
         assert (early.depth == 5).all()
     else:
-        assert len(early.depth.unique()) > 2
+        assert len(early.depth.unique()) > 1
 
 
 def test_early_exit_saves_computation(trained):

@@ -1,0 +1,1 @@
+"""What a model needs on the Hugging Face Hub: its card."""

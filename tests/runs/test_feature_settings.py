@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+
+from qbert4rec_hf.data.domain import Domain
+from qbert4rec_hf.errors import QBert4RecError
+from qbert4rec_hf.runs.feature_settings import (
+    EncoderSettings,
+    FeatureSettings,
+    make_encoders,
+    outside_files,
+)
+
+
+@pytest.fixture(scope="module")
+def domain(shops):
+    return Domain.load(shops / "weekend")
+
+
+def test_auto_takes_the_built_in_encoders_where_there_is_content(domain):
+    encoders = make_encoders(FeatureSettings(), [domain])
+    assert {name: encoder.kind for name, encoder in encoders.items()} == {
+        "text": "tfidf",
+        "image": "pca_image",
+    }
+
+
+def test_auto_leaves_out_what_no_item_has(domain):
+    items = domain.items.assign(images=[[] for _ in range(len(domain))])
+    bare = Domain.from_sequences(items, domain.user_ids, domain.sequences()[1], name="bare")
+    assert list(make_encoders(FeatureSettings(), [bare])) == ["text"]
+
+
+def test_options_reach_the_encoder(domain):
+    settings = FeatureSettings(
+        text=EncoderSettings("tfidf", {"dim": 7}),
+        image=EncoderSettings("codes", {"key": "vit", "dim": 5}),
+    )
+    encoders = make_encoders(settings, [domain], seed=4)
+    assert encoders["text"].requested_dim == 7 and encoders["text"].seed == 4
+    assert encoders["image"].modality == "image" and encoders["image"].key == "vit"
+
+
+def test_none_is_no_encoder(domain):
+    settings = FeatureSettings(text=EncoderSettings("none"), image=EncoderSettings("none"))
+    assert len(make_encoders(settings, [domain])) == 0
+
+
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [
+        (EncoderSettings("tfidd"), "features.text.kind: there is no encoder 'tfidd'"),
+        (EncoderSettings("tfidf", {"dims": 3}), "features.text.options.dims.*did you mean dim"),
+        (EncoderSettings("codes"), "features.text: encoder 'codes'.*key"),
+    ],
+)
+def test_a_wrong_encoder_or_option_is_named(domain, encoder, message):
+    with pytest.raises(QBert4RecError, match=message):
+        make_encoders(FeatureSettings(text=encoder), [domain])
+
+
+def test_a_changed_file_of_embeddings_is_noticed(tmp_path):
+    path = tmp_path / "embeddings.parquet"
+    settings = FeatureSettings(text=EncoderSettings("parquet", {"path": str(path)}))
+    assert outside_files(settings) == {}
+    path.write_bytes(b"1")
+    before = outside_files(settings)
+    path.write_bytes(b"2")
+    assert outside_files(settings) != before
