@@ -15,10 +15,18 @@ from ..evaluation.result import EvaluationResult
 
 @dataclass(frozen=True)
 class ExampleItem:
-    """An item as the card shows it: `score` where it is an answer of the model."""
+    """An item as the card shows it.
+
+    Args:
+        item_id: as the shop writes it.
+        title: to read.
+        semantic_id: its tokens.
+        score: where it is an answer of the model.
+    """
 
     item_id: str
     title: str | None = None
+    semantic_id: str = ""
     score: float | None = None
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..evaluation.baselines import ITEM_GRAPH
-from ..evaluation.metrics import ALL_ITEMS
+from ..evaluation.metrics import ALL_ITEMS, UNSEEN_ITEMS
 from ..evaluation.result import PRIMARY_METRIC, EvaluationResult
+from ..evaluation.tables import PROTOCOL_TITLES
 from .markdown import escape
 
 if TYPE_CHECKING:
@@ -67,13 +69,18 @@ def _measured(result: EvaluationResult) -> list[str]:
     return sentences
 
 
-def _against_graph(results: list[EvaluationResult]) -> list[str]:
+def _against_graph(results: Sequence[EvaluationResult]) -> list[str]:
     graph = next((result for result in results if result.name == ITEM_GRAPH), None)
     if graph is None or graph is results[0]:
         return []
-    own, theirs = results[0].metric(), graph.metric()
-    relation = "above" if own > theirs else "not above"
+    own, theirs = (
+        " and ".join(
+            f"{result.metric(protocol=protocol):.4f} {PROTOCOL_TITLES[protocol]}"
+            for protocol in (ALL_ITEMS, UNSEEN_ITEMS)
+        )
+        for result in (results[0], graph)
+    )
     return [
-        f"With {PRIMARY_METRIC} {own:.4f} it is {relation} the item graph alone ({ITEM_GRAPH}, "
-        f"{theirs:.4f}), which needs no training."
+        f"The item graph alone ({ITEM_GRAPH}), which needs no training, reaches {PRIMARY_METRIC} "
+        f"{theirs}; this model {own}."
     ]

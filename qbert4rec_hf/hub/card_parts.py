@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from ..evaluation.metrics import ALL_ITEMS, UNSEEN_ITEMS
 from ..evaluation.result import PRIMARY_METRIC
 from ..evaluation.tables import PROTOCOL_TITLES, metric_names
@@ -30,12 +32,12 @@ def summary(facts: ModelCardFacts) -> str:
 
 def recommend_snippet(facts: ModelCardFacts) -> str:
     """The front door, with items of the model."""
-    history = ", ".join(repr(item.item_id) for item in facts.history)
+    history = ", ".join(_literal(item.item_id) for item in facts.history)
     return code_block(
         f"""
 from qbert4rec_hf import Recommender
 
-recommender = Recommender.from_pretrained({facts.model!r})
+recommender = Recommender.from_pretrained({_literal(facts.model)})
 for item in recommender.recommend([{history}], top_k=5):
     print(f"{{item.score:.3f}}  {{item.item_id}}  {{item.title}}")
 """,
@@ -45,21 +47,26 @@ for item in recommender.recommend([{history}], top_k=5):
 
 def transformers_snippet(facts: ModelCardFacts) -> str:
     """The plain classes of transformers."""
-    mask = "[MASK]" * len(facts.codebook_sizes)
+    model = _literal(facts.model)
+    history = "".join(item.semantic_id for item in facts.history)
     return code_block(
         f"""
 from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
 
-model = AutoModelForMaskedLM.from_pretrained({facts.model!r}, trust_remote_code=True)
-tokenizer = AutoTokenizer.from_pretrained({facts.model!r}, trust_remote_code=True)
-encoder = AutoModel.from_pretrained({facts.model!r}, trust_remote_code=True)
+model = AutoModelForMaskedLM.from_pretrained({model}, trust_remote_code=True)
+tokenizer = AutoTokenizer.from_pretrained({model}, trust_remote_code=True)
+encoder = AutoModel.from_pretrained({model}, trust_remote_code=True)
 
-# The next item is asked for by masking all its tokens; items map to IDs in catalog.parquet.
-inputs = tokenizer("{mask}", return_tensors="pt")
-logits = model.eval()(**inputs).logits
+# The same history as semantic IDs; catalog.parquet holds those of all items.
+inputs = tokenizer("{history}", return_tensors="pt")
+scores = model.score_items(**inputs)  # a log-probability for each row of catalog.parquet
 """,
         "python",
     )
+
+
+def _literal(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def answer(facts: ModelCardFacts) -> str:

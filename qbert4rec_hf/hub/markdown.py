@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-# What begins emphasis, links, code, cells, formulas, tags; then what makes a renderer link by
+# What begins emphasis, links, code, cells, formulas and tags; then what makes a renderer link by
 # itself. A character reference is never part of a Markdown construct, so one rule covers them all.
-_ACTIVE = re.compile(r"[&<>\"'`*_{}\[\]\\|~$#@]|:(?=//)|(?<=www)\.")
+# Underscores inside a word mean nothing to Markdown and stay readable.
+_ACTIVE = re.compile(
+    r"[&<>`*\[\]\\|~$#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=//)|(?<=www)\.|@(?=\S*\.)"
+)
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f]+")
 
 

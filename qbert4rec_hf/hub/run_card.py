@@ -118,7 +118,7 @@ def facts_of_run(
         parameters=recommender.model.num_parameters(),
         history=history,
         answer=[
-            ExampleItem(found.item_id, found.title, found.score)
+            ExampleItem(found.item_id, found.title, found.semantic_id, found.score)
             for found in recommender.recommend([i.item_id for i in history], top_k=SHOWN_ANSWER)
         ],
         pretrain_domains=_pretrain_domains(folder, domain) if pretrained else [],
@@ -215,7 +215,10 @@ def _popular(recommender: Recommender) -> list[ExampleItem]:
     prior, items = recommender.ranker.prior, recommender.items
     counts = np.zeros(len(items)) if prior is None else prior.popularity
     rows = np.argsort(-counts, kind="stable")[:SHOWN_HISTORY]
-    return [ExampleItem(items.item_ids[row], items.titles[row]) for row in rows.tolist()]
+    return [
+        ExampleItem(items.item_ids[row], items.titles[row], items.encode(items.item_ids[row]))
+        for row in rows.tolist()
+    ]
 
 
 def _encoders(recommender: Recommender) -> tuple[dict[str, str], list[str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -44,9 +46,19 @@ class SequenceTrainer(Trainer):
         return LengthBatches(dataset.sequences.lengths, size, seed=self.args.seed)
 
     def get_eval_dataloader(self, eval_dataset=None):
+        with self._ranking():
+            return super().get_eval_dataloader(eval_dataset)
+
+    def get_test_dataloader(self, test_dataset):
+        with self._ranking():
+            return super().get_test_dataloader(test_dataset)
+
+    @contextmanager
+    def _ranking(self) -> Iterator[None]:
+        """Data loaders made inside collate for ranking."""
         training_collator, self.data_collator = self.data_collator, self.ranking_collator
         try:
-            return super().get_eval_dataloader(eval_dataset)
+            yield
         finally:
             self.data_collator = training_collator
 
