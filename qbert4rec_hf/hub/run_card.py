@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..columns import CARD_FILE
+from ..columns import CARD_FILE, MODALITIES
 from ..data.domain_info import BY_TIMESTAMPS, DomainInfo, read_domain_info
 from ..errors import QBert4RecError
 from ..ranking.recommender import Recommender
@@ -227,7 +227,9 @@ def _encoders(recommender: Recommender) -> tuple[dict[str, str], list[str]]:
         return {}, []
     words, models = {}, []
     encoders = recommender.coder.encoders
-    for modality, dim in recommender.coder.fusion.config.modalities.items():
+    dims = recommender.coder.fusion.config.modalities
+    for modality in sorted(dims, key=[*MODALITIES, *dims].index):
+        dim = dims[modality]
         if modality not in encoders:
             words[modality] = f"from the training histories, {dim} numbers"
             continue

@@ -44,7 +44,7 @@ class FittedRanker:
     Attributes:
         ranker: model and prior, mixed.
         graph_trials: validation NDCG@10 of every setting of the item graph.
-        mixture: validation NDCG@10 of every weight; `None` without validation users.
+        mixture: validation NDCG@10 of every weight and recency; `None` without validation users.
     """
 
     ranker: Ranker
@@ -108,9 +108,11 @@ def fit_ranker(
     ranker = Ranker(model, prior, domain=domain)
     mixture = None
     if settings.prior and len(split.evaluated):
-        mixture = ranker.choose_weights(
+        mixture = ranker.choose_mixture(
             split.histories("validation"),
             split.targets("validation"),
-            weights=tuple(settings.weights),
+            weights=settings.weights,
+            recencies=settings.recencies,
+            max_users=settings.max_users,
         )
     return FittedRanker(ranker, trials, mixture)

@@ -178,6 +178,12 @@ class ItemGraphPrior:
         order = order[values[order] > 0][:k]
         return rows[order].astype(np.int64), values[order]
 
+    def with_recency(self, recency: float | dict[str, float]) -> ItemGraphPrior:
+        """The same graph with another weight of one step back, one number or one a protocol."""
+        return ItemGraphPrior(
+            self.weights, self.popularity, recency=_checked_recency(recency), info=self.info
+        )
+
     def extended(self, count: int) -> ItemGraphPrior:
         """The same graph with `count` further items at the end, which nobody has yet.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -79,33 +80,57 @@ def mix(
 
 
 @dataclass(frozen=True)
+class MixtureTrial:
+    """One setting of the mixture and its NDCG@k on validation.
+
+    Attributes:
+        protocol: `all_items` or `unseen_items`.
+        weight: share of the prior.
+        recency: the prior's weight of one step back.
+        ndcg: mean over the validation users looked at.
+    """
+
+    protocol: str
+    weight: float
+    recency: float
+    ndcg: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The trial as plain values, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class MixtureChoice:
-    """The prior's weight for each protocol, and how each weight did on validation.
+    """The prior's weight and recency for each protocol, and how each setting did.
 
     Attributes:
         weights: protocol -> weight.
-        curves: protocol -> list of `(weight, NDCG@k)` over the grid.
-        k: the cut-off.
+        recencies: protocol -> recency.
+        trials: every setting tried.
     """
 
     weights: dict[str, float]
-    curves: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
-    k: int = 10
+    recencies: dict[str, float]
+    trials: list[MixtureTrial] = field(default_factory=list)
 
 
-def choose_weights(
-    batches: Iterable[tuple[Tensor, dict[str, np.ndarray], np.ndarray, Sequences]],
+def choose_mixture(
+    batches: Iterable[tuple[Tensor, dict[float, np.ndarray], np.ndarray, Sequences]],
     *,
     weights: Sequence[float] = WEIGHTS,
     k: int = 10,
 ) -> MixtureChoice:
-    """Chooses the prior's weight by NDCG@k on validation users, for both protocols at once.
+    """Chooses the prior's weight and recency by NDCG@k on validation users, for both protocols.
+
+    Recency is chosen here and not on the prior alone: beside a model that knows the latest items
+    well, the prior does best with another one than by itself.
 
     Args:
-        batches: yields `(log_probabilities [batch, items], prior scores [batch, items] by
-            protocol, targets [batch], histories)` of validation users; only ranks are kept, so
-            any number of users fits.
-        weights: grid; of equally good weights the smaller wins.
+        batches: yields `(log_probabilities [batch, items], prior scores [batch, items] by recency,
+            targets [batch], histories)` of validation users; only ranks are kept, so any number
+            of users fits.
+        weights: grid; of equally good settings the smaller weight wins.
         k: cut-off.
 
     Raises:
@@ -113,24 +138,32 @@ def choose_weights(
     """
     if not weights:
         raise QBert4RecError("weights holds no weight to choose from")
-    gains = {protocol: np.zeros(len(weights)) for protocol in PROTOCOLS}
+    gains: dict[tuple[str, float, float], float] = defaultdict(float)
     users = 0
     for log_probabilities, prior_scores, targets, histories in batches:
         users += len(targets)
-        for protocol in PROTOCOLS:
-            seen = histories if protocol == UNSEEN_ITEMS else None
-            for index, weight in enumerate(weights):
-                mixed = mix(log_probabilities, prior_scores[protocol], weight)
-                ranks = target_ranks(mixed, targets, seen)
-                gains[protocol][index] += discounted_gain(ranks, k).sum()
+        for weight in weights:
+            for recency, scores in prior_scores.items():
+                mixed = mix(log_probabilities, scores, weight)
+                for protocol in PROTOCOLS:
+                    seen = histories if protocol == UNSEEN_ITEMS else None
+                    ranks = target_ranks(mixed, targets, seen)
+                    gains[protocol, weight, recency] += discounted_gain(ranks, k).sum()
     if users == 0:
         raise QBert4RecError("no validation users to choose the prior's weight on")
-    best = {protocol: float(weights[int(np.argmax(gains[protocol]))]) for protocol in PROTOCOLS}
-    curves = {
-        protocol: [
-            (float(weight), float(gain / users))
-            for weight, gain in zip(weights, gains[protocol], strict=True)
-        ]
+    trials = [
+        MixtureTrial(protocol, float(weight), float(recency), float(gain / users))
+        for (protocol, weight, recency), gain in gains.items()
+    ]
+    best = {
+        protocol: max(
+            (trial for trial in trials if trial.protocol == protocol),
+            key=lambda trial: (trial.ndcg, -trial.weight),
+        )
         for protocol in PROTOCOLS
     }
-    return MixtureChoice(best, curves, k)
+    return MixtureChoice(
+        weights={protocol: trial.weight for protocol, trial in best.items()},
+        recencies={protocol: trial.recency for protocol, trial in best.items()},
+        trials=trials,
+    )

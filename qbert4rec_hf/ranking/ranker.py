@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,8 @@ import torch
 from ..errors import QBert4RecError
 from ..sequence.histories import encode_histories
 from .item_graph import ItemGraphPrior
-from .mixture import WEIGHTS, MixtureChoice, choose_weights, mix
+from .item_graph_tuning import RECENCIES
+from .mixture import WEIGHTS, MixtureChoice, choose_mixture, mix
 from .ranks import ALL_ITEMS, PROTOCOLS
 
 if TYPE_CHECKING:
@@ -95,35 +96,54 @@ class Ranker:
             protocol: self._mix(log_probabilities, histories, protocol) for protocol in PROTOCOLS
         }
 
-    def choose_weights(
+    def choose_mixture(
         self,
         histories: Sequences,
         targets: np.ndarray,
         *,
-        weights: tuple[float, ...] = WEIGHTS,
+        weights: Collection[float] = WEIGHTS,
+        recencies: Collection[float] = RECENCIES,
         batch_size: int = 256,
+        max_users: int = 10_000,
+        seed: int = 0,
     ) -> MixtureChoice:
-        """Chooses the prior's weight on validation users and keeps it.
+        """Chooses the prior's weight and recency on validation users and keeps them.
 
         Args:
             histories: what is known before each validation target.
             targets: `[users]` item rows of the domain.
-            weights: the grid.
+            weights: the grid of weights.
+            recencies: the grid of recencies.
             batch_size: users scored at a time.
+            max_users: users to look at, drawn with `seed`.
+            seed: of the draw.
+
+        Raises:
+            QBert4RecError: there is no prior, or no user.
         """
-        choice = choose_weights(
-            self._validation_batches(histories, targets, batch_size), weights=weights
+        if self.prior is None:
+            raise QBert4RecError("there is no item graph to mix in; fit one first")
+        users = np.random.default_rng(seed).permutation(len(targets))[:max_users]
+        choice = choose_mixture(
+            self._validation_batches(histories, targets, np.sort(users), recencies, batch_size),
+            weights=tuple(weights),
         )
         self.weights = dict(choice.weights)
+        self.prior = self.prior.with_recency(choice.recencies)
         return choice
 
     def _validation_batches(
-        self, histories: Sequences, targets: np.ndarray, batch_size: int
+        self,
+        histories: Sequences,
+        targets: np.ndarray,
+        users: np.ndarray,
+        recencies: Collection[float],
+        batch_size: int,
     ) -> Iterator[tuple]:
-        for start in range(0, len(targets), batch_size):
-            rows = np.arange(start, min(start + batch_size, len(targets)))
+        for start in range(0, len(users), batch_size):
+            rows = users[start : start + batch_size]
             batch = histories.take(rows)
-            prior = {protocol: self.prior.score(batch, protocol=protocol) for protocol in PROTOCOLS}
+            prior = {recency: self.prior.score(batch, recency=recency) for recency in recencies}
             yield self.log_probabilities(batch), prior, targets[rows], batch
 
     def _mix(

@@ -75,7 +75,9 @@ def assemble_model(
         folder / SELECTION_FILE,
         {
             "item_graph": [trial.to_dict() for trial in fitted.graph_trials],
-            "mixture": None if fitted.mixture is None else fitted.mixture.curves,
+            "mixture": []
+            if fitted.mixture is None
+            else [trial.to_dict() for trial in fitted.mixture.trials],
         },
     )
     return {

@@ -199,6 +199,8 @@ def _arguments(
         # An interrupted run has waited for a better figure as long as a straight one.
         restore_callback_states_from_checkpoint=True,
         remove_unused_columns=False,
+        # Without it and without an accelerator, several processes would each train by themselves.
+        use_cpu=not torch.accelerator.is_available(),
         # The catalogue is the same everywhere; sending it at each step would also make the model
         # take it for a new one.
         ddp_broadcast_buffers=False,

@@ -5,7 +5,7 @@ from qbert4rec_hf.quantizer.configuration_quantizer import RQVAE_ONLY, QBert4Rec
 
 def test_sizes():
     assert QBert4RecQuantizerConfig().codebook_sizes == [256] * 4
-    assert QBert4RecQuantizerConfig().encoder_sizes == [256, 512, 256, 128, 32]
+    assert QBert4RecQuantizerConfig().encoder_sizes == [256, 512, 32]
     mixed = QBert4RecQuantizerConfig(num_levels=3, codebook_size=[4, 1000, 2])
     assert mixed.codebook_sizes == [4, 1000, 2]
 

@@ -6,7 +6,7 @@ import torch
 
 from qbert4rec_hf.data.sequences import Sequences
 from qbert4rec_hf.errors import QBert4RecError
-from qbert4rec_hf.ranking.mixture import choose_weights, mix, prior_distribution
+from qbert4rec_hf.ranking.mixture import choose_mixture, mix, prior_distribution
 from qbert4rec_hf.ranking.ranks import ALL_ITEMS, PROTOCOLS, UNSEEN_ITEMS, target_ranks
 
 
@@ -52,10 +52,25 @@ def batches_of(logits, prior, targets, histories, size=5):
         rows = np.arange(start, min(start + size, len(targets)))
         yield (
             torch.from_numpy(logits[rows]),
-            {protocol: prior[rows] for protocol in PROTOCOLS},
+            {1.0: prior[rows]},
             targets[rows],
             histories.take(rows),
         )
+
+
+def curve(choice, protocol):
+    return {trial.weight: trial.ndcg for trial in choice.trials if trial.protocol == protocol}
+
+
+def test_recency_is_chosen_with_the_weight():
+    targets = np.array([3, 4])
+    knowing, misled = np.zeros((2, 6), np.float32), np.ones((2, 6), np.float32)
+    knowing[[0, 1], targets] = 1.0
+    histories = Sequences.from_lists([[0], [1]])
+    batch = (torch.zeros(2, 6), {0.4: misled, 0.9: knowing}, targets, histories)
+    choice = choose_mixture([batch])
+    assert choice.recencies == {ALL_ITEMS: 0.9, UNSEEN_ITEMS: 0.9}
+    assert max(choice.trials, key=lambda trial: trial.ndcg).ndcg == pytest.approx(1.0)
 
 
 def test_weight_goes_to_the_part_that_knows_the_targets():
@@ -65,10 +80,10 @@ def test_weight_goes_to_the_part_that_knows_the_targets():
     knowing = np.zeros((23, 30), dtype=np.float32)
     knowing[np.arange(23), targets] = 5.0
     histories = Sequences.from_lists([[0]] * 23)
-    choice = choose_weights(batches_of(noise, knowing, targets, histories))
+    choice = choose_mixture(batches_of(noise, knowing, targets, histories))
     assert all(choice.weights[protocol] > 0 for protocol in PROTOCOLS)
-    assert dict(choice.curves[ALL_ITEMS])[choice.weights[ALL_ITEMS]] == pytest.approx(1.0)
-    choice = choose_weights(batches_of(knowing, noise, targets, histories))
+    assert curve(choice, ALL_ITEMS)[choice.weights[ALL_ITEMS]] == pytest.approx(1.0)
+    choice = choose_mixture(batches_of(knowing, noise, targets, histories))
     # Of equally good weights the smaller one: the model needs no help here.
     assert choice.weights == {ALL_ITEMS: 0.0, UNSEEN_ITEMS: 0.0}
 
@@ -78,8 +93,8 @@ def test_protocols_are_chosen_apart():
     histories = Sequences.from_lists([[0]])
     logits = np.array([[0.0, 1.2, 0.8, 1.0]], dtype=np.float32)
     prior = np.array([[9.0, 0.0, 1.0, 0.0]], dtype=np.float32)
-    choice = choose_weights(batches_of(logits, prior, np.array([2]), histories), weights=(0.0, 1.0))
-    curves = {protocol: dict(choice.curves[protocol]) for protocol in PROTOCOLS}
+    choice = choose_mixture(batches_of(logits, prior, np.array([2]), histories), weights=(0.0, 1.0))
+    curves = {protocol: curve(choice, protocol) for protocol in PROTOCOLS}
     assert curves[UNSEEN_ITEMS] == {0.0: 0.5, 1.0: 1.0}
     assert curves[ALL_ITEMS] == {0.0: 0.5, 1.0: pytest.approx(1 / np.log2(3))}
 
@@ -90,6 +105,6 @@ def test_bad_arguments_are_named():
     with pytest.raises(QBert4RecError, match="differ in shape: \\(1, 2\\) and \\(1, 3\\)"):
         mix(np.zeros((1, 2)), np.zeros((1, 3)), 0.5)
     with pytest.raises(QBert4RecError, match="no validation users"):
-        choose_weights([])
+        choose_mixture([])
     with pytest.raises(QBert4RecError, match="no weight"):
-        choose_weights([], weights=())
+        choose_mixture([], weights=())

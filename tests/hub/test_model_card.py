@@ -1,0 +1,392 @@
+from __future__ import annotations
+
+import dataclasses
+import html
+import re
+import textwrap
+
+import numpy as np
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+
+from qbert4rec_hf.errors import QBert4RecError
+from qbert4rec_hf.evaluation.evaluator import evaluate_systems
+from qbert4rec_hf.hub.card_facts import ExampleItem, ModelCardFacts
+from qbert4rec_hf.hub.model_card import card_metadata, eval_results, render_model_card, slug
+
+HOSTILE = "x|<script>`*_[a](http://b.c)\n---\n# y"
+
+
+def results():
+    """A model that is right for two of three users, and the item graph that is right for one."""
+    from qbert4rec_hf.data.sequences import Sequences
+
+    train = Sequences.from_lists([[0, 1], [1, 2], [2, 0]])
+    histories = Sequences.from_lists([[0, 1], [1, 2], [2, 0]])
+    good, poor = np.eye(4, dtype=np.float32)[[3, 3, 1]], np.eye(4, dtype=np.float32)[[3, 3, 3]]
+    return evaluate_systems(
+        {"Q-BERT4Rec": lambda _: good, "EASE": lambda _: poor},
+        histories,
+        np.array([3, 0, 1]),
+        train=train,
+        num_items=4,
+        progress=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def facts() -> ModelCardFacts:
+    return ModelCardFacts(
+        name="tiny",
+        model="shop/tiny",
+        domain="teashop",
+        num_items=4,
+        codebook_sizes=[8, 8],
+        max_items=20,
+        graph_share={"all_items": 0.25, "unseen_items": 0.5},
+        parameters=12345,
+        history=[ExampleItem("mug-01", "Stoneware mug", "<a_1><b_2>"), ExampleItem("tea-01")],
+        answer=[ExampleItem("pot-01", "Teapot", "<a_3><b_4>", 0.5)],
+        pretrain_domains=["garden", "home"],
+        encoders={"text": "hf_text org/encoder main, 384 numbers"},
+        base_models=["org/encoder"],
+        domain_facts={"users": "3", "source": "made up"},
+        notes=["The order is taken on trust."],
+        recipe={"finetune.epochs": 30},
+        settings={"seed": 3, "finetune.epochs": 30},
+        command="qbert4rec run --domain teashop --output-dir run",
+        seed=3,
+        machine="x86_64, 2 threads",
+        seconds={"fusion": 2.4, "finetune": 10.2},
+        versions={"torch": "2.0"},
+        results=results(),
+    )
+
+
+# Everything that a card holds, in its order; `...` stands for any text in one paragraph.
+PATTERN = """
+---
+base_model:
+- org/encoder
+library_name: transformers
+license: apache-2.0
+metrics:
+- hr_at_1
+- hr_at_5
+- hr_at_10
+- ndcg_at_5
+- ndcg_at_10
+pipeline_tag: fill-mask
+tags:
+- qbert4rec
+- recommendation
+- sequential-recommendation
+- multimodal-recommendation
+- semantic-ids
+model-index:
+{index}
+---
+
+# tiny
+
+Recommends the next item to users of **teashop** ... Each of the 4 items is a semantic ID of 2 \
+tokens; ... NDCG@10 on the test split: {all:.4f} ranking everything, {unseen:.4f} seen items \
+excluded.
+
+## Use it
+
+With the package `qbert4rec_hf`:
+
+```python
+from qbert4rec_hf import Recommender
+
+recommender = Recommender.from_pretrained("shop/tiny")
+for item in recommender.recommend(["mug-01", "tea-01"], top_k=5):
+    print(f"{{item.score:.3f}}  {{item.item_id}}  {{item.title}}")
+```
+
+which answers:
+
+History: mug-01 (Stoneware mug).
+
+| item | title | score |
+| --- | --- | ---: |
+| pot-01 | Teapot | 0.500 |
+
+Items of the history are left out unless ...
+
+Without the package ...:
+
+```python
+from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
+
+model = AutoModelForMaskedLM.from_pretrained("shop/tiny", trust_remote_code=True)
+tokenizer = AutoTokenizer.from_pretrained("shop/tiny", trust_remote_code=True)
+encoder = AutoModel.from_pretrained("shop/tiny", trust_remote_code=True)
+
+# The same history as semantic IDs; catalog.parquet holds those of all items.
+inputs = tokenizer("<a_1><b_2>", return_tensors="pt")
+scores = model.score_items(**inputs)  # a log-probability for each row of catalog.parquet
+```
+
+## Domain
+
+|  |  |
+| --- | --- |
+| domain | teashop |
+| items | 4 |
+| users | 3 |
+| source | made up |
+| pre-trained on | garden, home |
+
+## How it was made
+
+1. Fusion joins an item's features (text: hf_text org/encoder main, 384 numbers) into one vector.
+2. A quantizer turns it into a semantic ID (8 x 8 codes), unique in the domain.
+3. The sequence model learns from histories of such IDs: pre-trained, then fine-tuned.
+
+The ranking mixes in an item graph ... Its share was chosen on validation users: 0.25 ranking \
+everything, 0.50 seen items excluded.
+
+| setting | value |
+| --- | --- |
+| finetune.epochs | 30 |
+
+One command makes it again:
+
+```bash
+qbert4rec run --domain teashop --output-dir run
+```
+
+<details>
+<summary>All settings</summary>
+
+| setting | value |
+| --- | --- |
+| seed | 3 |
+| finetune.epochs | 30 |
+
+</details>
+
+|  |  |
+| --- | --- |
+| seed | 3 |
+| hardware | x86_64, 2 threads |
+| seconds | 13 (fusion 2, finetune 10) |
+| parameters of the sequence model | 12,345 |
+| versions | torch 2.0 |
+
+## Figures
+
+Test split (leave-one-out: ...), 3 users, 4 candidates each: ...
+
+| Ranking everything | HR@1 | HR@5 | HR@10 | NDCG@5 | NDCG@10 | coverage@10 |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: |
+| Q-BERT4Rec | {row_model_all}
+| EASE | {row_graph_all}
+
+| Seen items excluded | HR@1 | HR@5 | HR@10 | NDCG@5 | NDCG@10 | coverage@10 |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: |
+| Q-BERT4Rec | {row_model_unseen}
+| EASE | {row_graph_unseen}
+
+coverage@10 is the share of the catalogue among the first ten of any user.
+
+## Limits and biases
+
+- It ranks the 4 items ...
+- Of a history it reads the latest 20 items.
+- NDCG@10 by the target's interactions in training: 0: {cold:.4f}, 1-4: {warm:.4f}.
+- For 1 of 3 users the target has no interaction in training.
+- The item graph alone (EASE), which needs no training, reaches NDCG@10 {graph_all:.4f} ranking \
+everything and {graph_unseen:.4f} seen items excluded; this model {all:.4f} ranking everything \
+and {unseen:.4f} seen items excluded.
+- It learned what people took, ...
+- The figures count whether ...
+- Texts and images ...
+- The order is taken on trust.
+
+## Citation
+
+The method is that of the paper below; ...
+
+```bibtex
+@article{{huang2025qbert4rec,
+  title   = {{Q-BERT4Rec: Quantized Semantic-ID Representation Learning for Multimodal
+             Recommendation}},
+  author  = {{Huang, Haofeng and Gai, Ling}},
+  journal = {{arXiv preprint arXiv:2512.02474}},
+  year    = {{2025}}
+}}
+```
+
+Licence: apache-2.0.
+"""
+
+
+def expected(facts: ModelCardFacts) -> re.Pattern:
+    model, graph = facts.results
+    names = ("HR@1", "HR@5", "HR@10", "NDCG@5", "NDCG@10")
+
+    def row(result, protocol):
+        found = result.protocols[protocol]
+        cells = [f"{found.metrics[name]:.4f}" for name in names] + [f"{found.coverage:.3f}"]
+        return " | ".join(cells) + " |"
+
+    index = [
+        {
+            "name": "tiny",
+            "results": [
+                {
+                    "task": {
+                        "type": "recommendation",
+                        "name": "Next-item recommendation, the whole catalogue ranked",
+                    },
+                    "dataset": {"name": "teashop", "type": "teashop", "split": "test"},
+                    "metrics": [
+                        {
+                            "type": name.lower().replace("@", "_at_"),
+                            "value": round(model.protocols[protocol].metrics[name], 6),
+                            "name": f"{name} ({title})",
+                            "config": protocol,
+                            "args": {"exclude_seen": protocol == "unseen_items"},
+                        }
+                        for protocol, title in (
+                            ("all_items", "ranking everything"),
+                            ("unseen_items", "seen items excluded"),
+                        )
+                        for name in names
+                    ],
+                }
+            ],
+        }
+    ]
+    cold, warm = model.protocols["all_items"].by_popularity
+    text = PATTERN.strip().format(
+        index=yaml.safe_dump(index, sort_keys=False).strip(),
+        all=model.metric(),
+        unseen=model.metric(protocol="unseen_items"),
+        graph_all=graph.metric(),
+        graph_unseen=graph.metric(protocol="unseen_items"),
+        cold=cold.metrics["NDCG@10"],
+        warm=warm.metrics["NDCG@10"],
+        row_model_all=row(model, "all_items"),
+        row_graph_all=row(graph, "all_items"),
+        row_model_unseen=row(model, "unseen_items"),
+        row_graph_unseen=row(graph, "unseen_items"),
+    )
+    # A template's long lines are wrapped; a pattern does not care where.
+    return re.compile(re.escape(text).replace(r"\.\.\.", r"[^|#]*?") + "\n")
+
+
+def test_the_whole_card(facts):
+    card = render_model_card(facts)
+    assert expected(facts).fullmatch(card), card
+
+
+def test_the_hub_reads_the_figures_with_split_and_seen_item_rule(facts):
+    card = ModelCard(render_model_card(facts))
+    assert card.data.model_name == "tiny" and card.data.license == "apache-2.0"
+    assert card.data.library_name == "transformers" and card.data.base_model == ["org/encoder"]
+    found = {(r.metric_type, r.metric_args["exclude_seen"]): r for r in card.data.eval_results}
+    assert len(found) == len(card.data.eval_results) == 10
+    assert {r.dataset_split for r in found.values()} == {"test"}
+    assert {r.dataset_name for r in found.values()} == {"teashop"}
+    for exclude, protocol in ((False, "all_items"), (True, "unseen_items")):
+        value = facts.results[0].metric("HR@1", protocol)
+        assert found["hr_at_1", exclude].metric_value == pytest.approx(value, abs=1e-6)
+    assert found["hr_at_1", True].metric_name == "HR@1 (seen items excluded)"
+    # Read and written again it is the same.
+    assert ModelCard(str(card)).data.to_dict() == card_metadata(facts).to_dict()
+
+
+def test_a_dataset_of_the_hub_is_named(facts):
+    facts = dataclasses.replace(facts, datasets=["shop/teashop"])
+    card = ModelCard(render_model_card(facts))
+    assert card.data.datasets == ["shop/teashop"]
+    assert {r.dataset_type for r in card.data.eval_results} == {"shop/teashop"}
+
+
+def test_text_of_others_stays_text(facts):
+    hostile = dataclasses.replace(
+        facts,
+        name=HOSTILE,
+        domain=HOSTILE,
+        history=[ExampleItem(HOSTILE, HOSTILE, "<a_1><b_2>"), ExampleItem('a"b\\', None)],
+        answer=[ExampleItem(HOSTILE, HOSTILE, "<a_1><b_2>", 0.25)],
+        pretrain_domains=[HOSTILE],
+        encoders={HOSTILE: HOSTILE},
+        domain_facts={HOSTILE: HOSTILE},
+        notes=[HOSTILE],
+        recipe={HOSTILE: HOSTILE},
+        settings={HOSTILE: HOSTILE},
+        machine=HOSTILE,
+        seconds={HOSTILE: 1.0},
+        versions={HOSTILE: HOSTILE},
+        results=[dataclasses.replace(result, name=HOSTILE) for result in facts.results],
+    )
+    card = ModelCard(render_model_card(hostile))
+    shown = " ".join(HOSTILE.split())
+    assert card.data.model_name == shown and card.data.eval_results[0].dataset_name == shown
+    prose = re.sub(r"```.*?```", "", card.text, flags=re.DOTALL)
+    assert "<script" not in prose and "http://" not in prose and "[a]" not in prose
+    assert html.unescape(prose).count(shown) >= 15
+    headings = [line for line in prose.splitlines() if line.startswith("#")]
+    plain = [line for line in ModelCard(render_model_card(facts)).text.splitlines()]
+    assert headings[1:] == [line for line in plain if line.startswith("## ")]
+    # In code it is a text of Python.
+    blocks = re.findall(r"```python\n(.*?)```", card.text, flags=re.DOTALL)
+    call = next(line for line in blocks[0].splitlines() if line.startswith("for item in"))
+    namespace: dict = {}
+    ids = call.removeprefix("for item in recommender.recommend(").removesuffix(", top_k=5):")
+    exec(f"ids = {ids}", namespace)
+    assert namespace["ids"] == [HOSTILE, 'a"b\\']
+
+
+def test_imported_ids_say_so(facts):
+    imported = dataclasses.replace(
+        facts, imported_ids=True, num_shared_ids=3, encoders={}, graph_share=None
+    )
+    card = render_model_card(imported)
+    assert "3 items share theirs" in card and "`add_items` gives" not in card
+    assert "cannot code new items" in card and "item graph (a linear" not in card
+
+
+def test_what_is_not_known_is_not_claimed(facts):
+    bare = ModelCardFacts(
+        name="bare", domain="d", num_items=2, codebook_sizes=[4], model="m", history=[]
+    )
+    card = render_model_card(bare)
+    assert "| hardware | not recorded |" in card and "None were measured." in card
+    assert eval_results(bare) == [] and ModelCard(card).data.eval_results is None
+    assert "\n\n\n" not in card
+
+
+def test_facts_may_be_a_mapping(facts):
+    values = {field.name: getattr(facts, field.name) for field in dataclasses.fields(facts)}
+    assert render_model_card(values) == render_model_card(facts)
+    with pytest.raises(QBert4RecError, match="no fact 'domian'; did you mean domain"):
+        render_model_card({**values, "domian": "x"})
+    del values["domain"], values["model"]
+    with pytest.raises(QBert4RecError, match="needs the facts domain, model"):
+        render_model_card(values)
+
+
+def test_figures_of_different_splits_are_not_put_side_by_side(facts):
+    model, graph = facts.results
+    mixed = dataclasses.replace(
+        facts, results=[model, dataclasses.replace(graph, split="validation")]
+    )
+    with pytest.raises(QBert4RecError, match="same users and split"):
+        render_model_card(mixed)
+
+
+def test_slug():
+    assert slug("Tea & more / 2") == "Tea-more-2" and slug("///") == "domain"
+
+
+def test_the_pattern_can_fail(facts):
+    card = render_model_card(facts)
+    assert not expected(facts).fullmatch(card.replace("0.500", "0.501"))
+    assert textwrap.dedent(card) == card
