@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -159,13 +160,17 @@ class _Distances:
         nearest = np.empty(len(rows))
         alike: dict[bytes, list[int]] = defaultdict(list)
         for part, values in self._chunks(rows):
+            self._check_finite(rows[part], values)
             nearest[part] = values[:, -1, : self.sizes[-1]].min(axis=1)
             for row, of_row in zip(rows[part].tolist(), np.ascontiguousarray(values), strict=True):
-                alike[of_row.tobytes()].append(row)
+                # A digest, as the numbers themselves would be kept for every item.
+                alike[hashlib.blake2b(of_row, digest_size=16).digest()].append(row)
         return nearest, [np.array(group) for group in alike.values() if len(group) > 1]
 
     def of_level(self, rows: np.ndarray, level: int) -> np.ndarray:
         """`[n, codes of the level]`."""
+        if not callable(self.source):
+            return np.asarray(self.source)[rows, level, : self.sizes[level]]
         return np.concatenate(
             [values[:, level, : self.sizes[level]] for _, values in self._chunks(rows)]
         )
@@ -178,14 +183,16 @@ class _Distances:
                 self._check_shape(values.shape, part.stop - start)
             else:
                 values = np.asarray(self.source[rows[part]])
-            for level, size in enumerate(self.sizes):
-                finite = np.isfinite(values[:, level, :size]).all(axis=1)
-                if not finite.all():
-                    raise QBert4RecError(
-                        f"distances of item row {rows[part][finite.argmin()]} at level {level} are "
-                        "not finite; check the item's features and the quantizer's weights"
-                    )
             yield part, values
+
+    def _check_finite(self, rows: np.ndarray, values: np.ndarray) -> None:
+        for level, size in enumerate(self.sizes):
+            finite = np.isfinite(values[:, level, :size]).all(axis=1)
+            if not finite.all():
+                raise QBert4RecError(
+                    f"distances of item row {rows[finite.argmin()]} at level {level} are not "
+                    "finite; check the item's features and the quantizer's weights"
+                )
 
     def _check_shape(self, shape: tuple[int, ...], items: int) -> None:
         if len(shape) != 3 or shape[:2] != (items, len(self.sizes)) or shape[2] < max(self.sizes):

@@ -141,17 +141,6 @@ class QBert4RecTokenizer(TokenizersBackend):
             raise ValueError(f"malformed must be 'error' or 'unk', got {malformed!r}")
         if text_pair is not None:
             raise ValueError("a history is one sequence; put both parts into one text")
-        if max_length is not None:
-            if max_length < levels:
-                raise ValueError(
-                    f"max_length {max_length} is shorter than one item of {levels} tokens"
-                )
-            max_length -= max_length % levels
-        if pad_to_multiple_of is not None and pad_to_multiple_of % levels:
-            raise ValueError(
-                f"pad_to_multiple_of must be a multiple of the {levels} tokens of an item, got "
-                f"{pad_to_multiple_of}"
-            )
         if is_split_into_words:
             batched = bool(text) and not isinstance(text[0], str)
             text = [" ".join(items) for items in text] if batched else " ".join(text)
@@ -167,12 +156,30 @@ class QBert4RecTokenizer(TokenizersBackend):
                 "text must be a string of semantic IDs or a list of such strings, got "
                 f"{type(text).__name__}; integer codes go through encode_codes"
             )
+        if max_length is not None:
+            if max_length < levels:
+                raise ValueError(
+                    f"max_length {max_length} is shorter than one item of {levels} tokens"
+                )
+            max_length -= max_length % levels
+        if pad_to_multiple_of is not None and pad_to_multiple_of % levels:
+            raise ValueError(
+                f"pad_to_multiple_of must be a multiple of the {levels} tokens of an item, got "
+                f"{pad_to_multiple_of}"
+            )
         return super()._encode_plus(
             text,
             max_length=max_length,
             pad_to_multiple_of=pad_to_multiple_of,
             **arguments,
         )
+
+    def _save_pretrained(self, *arguments: Any, **keywords: Any) -> tuple[str, ...]:
+        # The last call leaves its truncation and padding in the backend, and a file with them would
+        # change the defaults of whoever loads it.
+        self.backend_tokenizer.no_truncation()
+        self.backend_tokenizer.no_padding()
+        return super()._save_pretrained(*arguments, **keywords)
 
     def encode_codes(self, codes: Any) -> np.ndarray:
         """Token ids of integer codes, the same as those of the text.

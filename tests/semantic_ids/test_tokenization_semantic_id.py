@@ -9,7 +9,9 @@ import sys
 
 import numpy as np
 import pytest
-from transformers import AutoTokenizer
+from tiny_sequence import NUM_ITEMS, distinct_codes, make_model
+from tiny_sequence import SIZES as TINY_SIZES
+from transformers import AutoTokenizer, pipeline
 
 from qbert4rec_hf import QBert4RecConfig, QBert4RecTokenizer
 from qbert4rec_hf.semantic_ids.tokenization_semantic_id import level_name
@@ -217,8 +219,16 @@ def test_an_edited_file_is_honoured(tokenizer, tmp_path):
 
 def test_loads_as_remote_code_without_the_package(tokenizer, tmp_path):
     tokenizer.save_pretrained(tmp_path / "model")
+    # An installed package would be found from anywhere, so it is hidden.
     program = f"""
 import sys
+
+class Hide:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] == "qbert4rec_hf":
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Hide())
 from transformers import AutoTokenizer
 tokenizer = AutoTokenizer.from_pretrained({str(tmp_path / "model")!r}, trust_remote_code=True)
 assert "qbert4rec_hf" not in sys.modules
@@ -229,7 +239,6 @@ try:
 except ValueError as error:
     print(error)
 """
-    # -P and another folder: the package is not importable, unless it is installed.
     result = subprocess.run(
         [sys.executable, "-P", "-c", program],
         cwd=tmp_path,
@@ -238,3 +247,40 @@ except ValueError as error:
         text=True,
     )
     assert "'<a_999>' at position 0" in result.stdout, result.stderr
+
+
+def test_a_call_leaves_no_trace_in_the_file(tmp_path):
+    tokenizer = QBert4RecTokenizer.from_codebook_sizes(SIZES)
+    tokenizer.save_pretrained(tmp_path / "before")
+    tokenizer(A + B, truncation=True, max_length=K, padding="max_length", padding_side="left")
+    tokenizer.save_pretrained(tmp_path / "after")
+    for path in (tmp_path / "before").iterdir():
+        assert (tmp_path / "after" / path.name).read_bytes() == path.read_bytes(), path.name
+    loaded = QBert4RecTokenizer.from_pretrained(tmp_path / "after")
+    assert loaded.padding_side == "right" and len(loaded(A + B)["input_ids"]) == 2 * K
+
+
+def test_the_fill_mask_pipeline():
+    codes = distinct_codes(NUM_ITEMS)
+    fill = pipeline(
+        "fill-mask",
+        model=make_model(codes),
+        tokenizer=QBert4RecTokenizer.from_codebook_sizes(TINY_SIZES),
+    )
+    item = "<a_1><b_2><c_3>"
+    masked = item + "[MASK]" * K
+    by_level = fill(masked, top_k=2)
+    assert [len(found) for found in by_level] == [2] * K
+    for level, found in zip("abc", by_level, strict=True):
+        assert all(guess["token_str"].startswith(f"<{level}_") for guess in found)
+    # Batches of unequal length are padded; that changes nothing.
+    batch = fill([masked, item + masked], top_k=2, batch_size=2)
+    for alone, padded in zip(by_level, batch[0], strict=True):
+        assert [guess["token"] for guess in alone] == [guess["token"] for guess in padded]
+    long = fill(item * 9 + masked, tokenizer_kwargs={"truncation": True, "max_length": 2 * K})
+    assert long[0][0]["sequence"].startswith(item)
+    one = fill(item + "<a_1>[MASK]<c_0>", targets=["<b_0>", "<b_3>"])
+    assert {guess["token_str"] for guess in one} == {"<b_0>", "<b_3>"}
+    assert one[0]["sequence"].startswith(item + "<a_1><b_")
+    with pytest.raises(ValueError, match="'<b_99>' at position 0 is not in the vocabulary"):
+        fill(item + "<a_1>[MASK]<c_0>", targets=["<b_99>"])
