@@ -1,7 +1,8 @@
 """Fine-tunes the sequence model on one domain and saves a recommender.
 
-    qbert4rec demo --output-dir demo           # makes the domains, semantic IDs, a pre-trained model
-    python examples/finetune.py --domain demo/weekend --catalog demo/run/semantic_ids/target \
+    qbert4rec demo --output-dir demo    # makes domains, semantic IDs and a pre-trained model
+    python examples/finetune.py --domain demo/domains/weekend \
+        --catalog demo/run/semantic_ids/target \
         --pretrained demo/run/pretrain --output_dir finetuned
 
 Without `--pretrained` it starts from random weights. On two processes (`accelerate launch` on

@@ -1,7 +1,7 @@
 """Pre-trains the sequence model on several domains with span, multi-region and tail masks.
 
     qbert4rec demo --output-dir demo           # makes the domains and their semantic IDs
-    python examples/pretrain.py --domains demo/outdoor demo/home \
+    python examples/pretrain.py --domains demo/domains/outdoor demo/domains/home \
         --catalog demo/run/semantic_ids/pretrain --output_dir pretrained
 
 On two processes (`accelerate launch` on machines with several GPUs; this form also on CPUs):

@@ -29,19 +29,41 @@ def read_json(path: str | os.PathLike) -> Any:
     except FileNotFoundError:
         raise QBert4RecError(f"{path} does not exist; check the folder's name") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise QBert4RecError(f"{path} is not valid JSON ({error}); write or fetch it again") from None
+        raise QBert4RecError(
+            f"{path} is not valid JSON ({error}); write or fetch it again"
+        ) from None
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
-    """Writes JSON under a temporary name and renames it into place."""
+    """Writes JSON; complete, or not at all (see `atomic_file`)."""
+    write_text(path, json.dumps(value, indent=2, default=_plain) + "\n")
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Writes UTF-8 text; complete, or not at all (see `atomic_file`)."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
+    """Yields a temporary name; the file under it takes the place of `path` when the block ends.
+
+    What stood at `path` stays until then; a block that raises leaves it untouched.
+
+    Raises:
+        QBert4RecError: the file cannot be written.
+    """
     path = Path(path)
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(json.dumps(value, indent=2, default=_plain) + "\n", encoding="utf-8")
+        yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise QBert4RecError(f"cannot write {path} ({error.strerror or error})") from None
+        raise QBert4RecError(
+            f"cannot write {path} ({error.strerror or error}); choose another place"
+        ) from None
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shlex
 import sys
 import tempfile
 import time
@@ -31,10 +30,13 @@ from qbert4rec_hf.data.import_published import ImportedDomain, import_published
 from qbert4rec_hf.data.split import LeaveOneOut, leave_one_out
 from qbert4rec_hf.evaluation.baselines import item_graph_scorer, popularity_scorer
 from qbert4rec_hf.evaluation.evaluator import evaluate_ranker
+from qbert4rec_hf.evaluation.result import EvaluationResult
 from qbert4rec_hf.files import read_json, write_json
 from qbert4rec_hf.ranking.fit_ranker import RankingSettings, fit_item_graph, fit_ranker
 from qbert4rec_hf.ranking.ranker import Ranker
 from qbert4rec_hf.ranking.ranks import PROTOCOLS
+from qbert4rec_hf.runs.evaluation import MODEL, WITH_GRAPH
+from qbert4rec_hf.runs.pipeline import run_domain
 from qbert4rec_hf.training.build_sequence_model import build_sequence_model
 from qbert4rec_hf.training.sequence_rows import DomainHistories
 from qbert4rec_hf.training.sequence_settings import FINETUNING, SequenceSettings
@@ -53,6 +55,10 @@ class Arguments:
     seed: int = field(default=0, metadata={"help": "of weights, masks and order"})
     num_threads: int = field(default=2, metadata={"help": "CPU threads"})
     epochs: int | None = field(default=None, metadata={"help": "instead of the row's own"})
+    work_dir: str | None = field(
+        default=None,
+        metadata={"help": "keeps the runs of rows with stages, so that interrupted ones go on"},
+    )
 
 
 class Split:
@@ -63,6 +69,7 @@ class Split:
         domain = self.imported.domain
         user_ids, sequences = domain.sequences()
         self.split: LeaveOneOut = leave_one_out(sequences, user_ids)
+        self.name = domain.name
         self.num_items = len(domain)
         self._graph = None
 
@@ -124,6 +131,35 @@ def codes_row(
     }, facts
 
 
+def stages_row(
+    data: Split, arguments: Arguments, *, name: str, settings: tuple[str, ...]
+) -> tuple[dict[str, EvaluationResult], dict]:
+    """Features, fusion, quantizer, pre-training and fine-tuning on the split's training part."""
+    folder = Path(arguments.work_dir or tempfile.mkdtemp()) / data.name
+    domain = folder / "domain"
+    if not domain.exists():
+        data.imported.save(domain)
+    sections = ("fusion", "quantizer", "pretrain", "finetune")
+    assignments = [*settings, *(f"{s}.num_threads={arguments.num_threads}" for s in sections)]
+    if arguments.epochs:
+        assignments += [f"{s}.epochs={arguments.epochs}" for s in sections[2:]]
+    run_folder = folder / f"{name}-seed{arguments.seed}"
+    results = run_domain(domain, run_folder, assignments=assignments, seed=arguments.seed)
+    manifests = {
+        path.parent.name: read_json(path) for path in sorted(run_folder.glob("*/stage.json"))
+    }
+    training = ("fusion", "quantizer", "semantic_ids", "pretrain", "finetune")
+    seconds = {stage: round(manifests[stage]["seconds"], 1) for stage in training}
+    facts = {
+        "settings": list(settings),
+        "training_seconds": round(sum(seconds.values()), 1),
+        "stage_seconds": seconds,
+        "stages": {stage: manifest.get("summary") for stage, manifest in manifests.items()},
+    }
+    by_name = {result.name: result for result in results}
+    return {"": by_name[MODEL], " + item-graph prior": by_name[WITH_GRAPH]}, facts
+
+
 def popularity_row(data: Split, arguments: Arguments) -> tuple[dict[str, Callable], dict]:
     return {"": popularity_scorer(data.split.train, data.num_items)}, {}
 
@@ -137,6 +173,16 @@ def ease_row(data: Split, arguments: Arguments) -> tuple[dict[str, Callable], di
 
 
 TEXT, BOTH = ("lemb",), ("lemb", "vitemb")
+FROM_CODES = (
+    "features.text.kind=codes",
+    "features.text.options.key=lemb",
+    "features.image.kind=codes",
+    "features.image.options.key=vitemb",
+)
+
+
+def stages_of(name: str, *settings: str):
+    return lambda data, arguments: stages_row(data, arguments, name=name, settings=settings)
 
 
 def codes_of(keys: tuple[str, ...], *, preset: str = "small", recipe: str = "recipe", **fields):
@@ -167,21 +213,32 @@ ROWS: dict[str, tuple[str, Callable]] = {
         "Text and image codes (K = 8), the paper's sizes, objective and fine-tuning",
         codes_of(BOTH, preset="paper", recipe="paper", objective="codes"),
     ),
+    "stages": ("All three stages (K = 4)", stages_of("stages", *FROM_CODES)),
+    "stages-k8": (
+        "All three stages (K = 8)",
+        stages_of("stages-k8", *FROM_CODES, "quantizer.model.num_levels=8"),
+    ),
+    "stages-structure": (
+        "All three stages from interactions alone (K = 8)",
+        stages_of("stages-structure", "quantizer.model.num_levels=8"),
+    ),
 }
 
 
-def needs_codes(row: str) -> bool:
-    return row.startswith("codes")
+def allowed_rows(data: Split) -> list[str]:
+    """Rows that the split's files suffice for."""
+    with_codes = [row for row in ROWS if row != "stages-structure"]
+    return with_codes if data.imported.codes else ["popularity", "ease", "stages-structure"]
 
 
 def record(row: str, title: str, result, facts: dict, arguments: Arguments, seconds: float) -> dict:
     """What the results file keeps of one system."""
     found = result.to_dict()
-    command = f"python examples/benchmarks/published_splits.py --data-dir DATA --json {{json}}"
     return {
         "row": row,
         "system": title,
-        "command": f"{command} --rows {row} --seed {arguments.seed}".format(json="OUT"),
+        "command": "python examples/benchmarks/published_splits.py --data-dir DATA --json OUT "
+        f"--rows {row} --seed {arguments.seed} --num_threads {arguments.num_threads}",
         "seed": arguments.seed,
         "seconds": round(seconds, 1),
         "machine": f"{os.cpu_count()} CPU cores, {arguments.num_threads} used, "
@@ -219,7 +276,7 @@ def main() -> None:
     (arguments,) = HfArgumentParser(Arguments).parse_args_into_dataclasses()
     torch.set_num_threads(arguments.num_threads)
     data = Split(arguments.data_dir)
-    names = arguments.rows or [r for r in ROWS if data.imported.codes or not needs_codes(r)]
+    names = arguments.rows or allowed_rows(data)
     unknown = [name for name in names if name not in ROWS]
     if unknown:
         sys.exit(f"--rows {unknown[0]}: there is no such row; choose from {', '.join(ROWS)}")
@@ -228,10 +285,10 @@ def main() -> None:
         title, run = ROWS[name]
         print(f"== {name}", flush=True)
         begin = time.perf_counter()
-        scorers, facts = run(data, arguments)
+        systems, facts = run(data, arguments)
         done = []
-        for suffix, score_fn in scorers.items():
-            result = data.test(title + suffix, score_fn)
+        for suffix, system in systems.items():
+            result = data.test(title + suffix, system) if callable(system) else system
             seconds = time.perf_counter() - begin
             done.append(record(name, title + suffix, result, facts, arguments, seconds))
             print(json.dumps({p: done[-1]["test"][p]["metrics"] for p in PROTOCOLS}), flush=True)

@@ -85,15 +85,7 @@ def write_report(folder: str | os.PathLike, data: ReportData, *, protocol: str =
         QBert4RecError: the folder cannot be written to.
     """
     path = make_folder(folder) / REPORT_FILE
-    page = render_report(data, protocol=protocol)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(page, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise QBert4RecError(f"cannot write {path} ({error.strerror or error})") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text(path, render_report(data, protocol=protocol))
     return path
 
 

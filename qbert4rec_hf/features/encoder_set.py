@@ -268,6 +268,5 @@ def _read_shard(file: Path, num_items: int) -> ModalityFeatures | None:
 
 
 def _write_shard(file: Path, part: ModalityFeatures) -> None:
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    save_file({"vectors": part.vectors, "mask": part.mask}, temporary)
-    os.replace(temporary, file)
+    with atomic_file(file) as temporary:
+        save_file({"vectors": part.vectors, "mask": part.mask}, temporary)

@@ -13,6 +13,7 @@ import numpy as np
 from ..columns import CARD_FILE, MODALITIES
 from ..data.domain_info import BY_TIMESTAMPS, DomainInfo, read_domain_info
 from ..errors import QBert4RecError
+from ..files import write_text
 from ..ranking.recommender import Recommender
 from ..runs.config import CONFIG_FILE, RunConfig
 from ..runs.manifest import StageManifest, finished, folder_fingerprint, require_finished
@@ -67,7 +68,7 @@ def write_card(
         QBert4RecError: as `facts_of_run`, or the folder cannot be written.
     """
     path = Path(run_folder) / MODEL / CARD_FILE
-    _write(path, card_of_run(run_folder, model=model, name=name))
+    write_text(path, card_of_run(run_folder, model=model, name=name))
     return path
 
 
@@ -260,14 +261,3 @@ def _used(key: str, flat: Mapping[str, Any], manifests: Mapping[str, StageManife
 def _text(value: object) -> str:
     value = public(value)
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise QBert4RecError(f"cannot write {path} ({error.strerror or error})") from None
-    finally:
-        temporary.unlink(missing_ok=True)

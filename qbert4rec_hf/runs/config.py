@@ -11,6 +11,7 @@ from typing import Any, Literal
 import yaml
 
 from ..errors import QBert4RecError
+from ..files import write_text
 from ..fusion.configuration_fusion import QBert4RecFusionConfig
 from ..quantizer.configuration_quantizer import QBert4RecQuantizerConfig
 from ..ranking.fit_ranker import RankingSettings
@@ -173,15 +174,7 @@ class RunConfig:
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the YAML file, every value written out."""
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            temporary.write_text(yaml.safe_dump(self.to_dict(), sort_keys=False), encoding="utf-8")
-            os.replace(temporary, path)
-        except OSError as error:
-            raise QBert4RecError(f"cannot write {path} ({error.strerror or error})") from None
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_text(path, yaml.safe_dump(self.to_dict(), sort_keys=False))
 
 
 def read_yaml(path: str | os.PathLike) -> dict[str, Any]:

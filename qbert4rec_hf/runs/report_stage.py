@@ -14,7 +14,7 @@ from ..evaluation.report import write_report
 from ..evaluation.result import PRIMARY_METRIC, EvaluationResult
 from ..evaluation.tables import markdown_table
 from ..features.encoder_set import EncoderSet
-from ..files import read_json, write_json
+from ..files import read_json, write_json, write_text
 from ..fusion.modeling_fusion import QBert4RecFusionModel
 from ..quantizer.modeling_quantizer import QBert4RecQuantizerModel
 from ..ranking.fit_ranker import RankingSettings, fit_ranker
@@ -139,7 +139,7 @@ def make_report(folder: Path, run: Run) -> dict[str, Any]:
         files.append(f"system_{number}.json")
         result.save(folder / files[-1], ranks=True)
     write_json(folder / RESULTS_FILE, {"systems": files})
-    (folder / TABLE_FILE).write_text(markdown_table(results), encoding="utf-8")
+    write_text(folder / TABLE_FILE, markdown_table(results))
     write_report(folder, run_report(run, recommender, results))
     return {result.name: result.metric(PRIMARY_METRIC) for result in results}
 

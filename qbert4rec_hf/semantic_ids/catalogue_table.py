@@ -33,15 +33,8 @@ def write_table(path: Path, columns: Mapping[str, Any]) -> None:
             COLLIDES: pa.array(columns[COLLIDES], pa.bool_()),
         }
     )
-    # Under another name first: an interrupted save leaves the old table whole.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with atomic_file(path) as temporary:
         pq.write_table(table, temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise QBert4RecError(f"cannot write {path} ({error.strerror or error})") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_table(

@@ -35,7 +35,8 @@ class QBert4RecConfig(PreTrainedConfig):
         hidden_act (`str`, defaults to `"gelu"`): Activation of feed-forward part and head.
         hidden_dropout_prob (`float`, defaults to 0.2): Dropout on embeddings and layer outputs.
         attention_probs_dropout_prob (`float`, defaults to 0.2): Dropout on attention weights.
-        initializer_range (`float`, defaults to 0.02): Standard deviation of initial weights.
+        initializer_range (`float`, defaults to 0.02):
+            Standard deviation of initial embeddings. Linear layers start at 1 / sqrt(inputs).
         layer_norm_eps (`float`, defaults to 1e-6): Epsilon of the layer norms.
         max_items (`int`, defaults to 50):
             The longest history in items. One further position is kept for the next-item query.

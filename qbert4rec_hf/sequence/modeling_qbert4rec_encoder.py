@@ -7,6 +7,7 @@ import os
 import torch
 from torch import nn
 from transformers import PreTrainedModel
+from transformers import initialization as init
 from transformers.activations import ACT2FN
 from transformers.masking_utils import create_bidirectional_mask
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -29,7 +30,6 @@ class QBert4RecEmbeddings(nn.Module):
         self.position_embeddings = nn.Embedding(config.max_items + 1, config.hidden_size)
         if config.item_encoding == "tokens":
             self.level_embeddings = nn.Embedding(config.num_levels, config.hidden_size)
-        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(self, input_ids: torch.Tensor, item_mask: torch.Tensor) -> torch.Tensor:
@@ -58,7 +58,7 @@ class QBert4RecEmbeddings(nn.Module):
         else:
             hidden = words + position[:, :, None] + self.level_embeddings.weight
             hidden = hidden.flatten(1, 2)
-        return self.dropout(self.norm(hidden))
+        return self.dropout(hidden)
 
 
 def check_whole_items(input_ids: torch.Tensor, levels: int) -> None:
@@ -164,6 +164,15 @@ class QBert4RecPreTrainedModel(PreTrainedModel):
 
     # Where the Auto classes find the code of a saved folder, beside the class that was saved.
     _code: dict[str, str] = {"AutoModel": "modeling_qbert4rec_encoder.QBert4RecModel"}
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module):
+        super()._init_weights(module)
+        if isinstance(module, nn.Linear) and module.bias is not None:
+            # BERT's 0.02 suits 768 dimensions. In narrow layers it makes every block a whisper
+            # beside the residual; this keeps the scale at any width. (The decoder has no bias: its
+            # weights are the embeddings.)
+            init.normal_(module.weight, std=module.in_features**-0.5)
 
     def save_pretrained(self, save_directory: str | os.PathLike, **kwargs):
         """As in transformers; the folder holds the code too and opens without this package."""
