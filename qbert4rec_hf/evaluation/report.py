@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 
 from ..errors import QBert4RecError
-from ..files import make_folder
+from ..files import make_folder, write_text
 from . import report_pieces as pieces
 from .metrics import ALL_ITEMS
 from .report_data import (

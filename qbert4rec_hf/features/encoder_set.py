@@ -15,7 +15,7 @@ from transformers.utils import logging
 
 from ..columns import STRUCTURAL_MODALITY
 from ..errors import QBert4RecError
-from ..files import atomic_folder, fingerprint, make_folder, read_json, write_json
+from ..files import atomic_file, atomic_folder, fingerprint, make_folder, read_json, write_json
 from .base import FeatureEncoder
 from .images import item_names
 from .store import INDEX_FILE, ItemFeatures, ModalityFeatures, read_modality

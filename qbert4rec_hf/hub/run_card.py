@@ -131,7 +131,7 @@ def facts_of_run(
         settings={key: _text(value) for key, value in flat.items()},
         command=command_of(config, output_dir=shown(folder)),
         seed=config.seed,
-        machine="; ".join(sorted({_machine(m) for m in manifests.values()} - {""})),
+        machine="; ".join(sorted({m.machine for m in manifests.values()} - {""})),
         seconds={stage: manifest.seconds for stage, manifest in manifests.items()},
         versions={k: v for m in manifests.values() for k, v in m.versions.items()},
         results=results,
@@ -246,10 +246,6 @@ def _encoders(recommender: Recommender) -> tuple[dict[str, str], list[str]]:
                 models.append(str(model))
         words[modality] = f"{' '.join(parts)}, {dim} numbers"
     return words, models
-
-
-def _machine(manifest: StageManifest) -> str:
-    return getattr(manifest, "machine", "")
 
 
 def _used(key: str, flat: Mapping[str, Any], manifests: Mapping[str, StageManifest]) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ..columns import (
+    CARD_FILE,
     FEATURES_FOLDER,
     FUSION_FOLDER,
     ITEM_GRAPH_FOLDER,
@@ -19,7 +20,7 @@ from ..columns import (
 )
 from ..errors import QBert4RecError
 from ..features.encoder_set import EncoderSet
-from ..files import atomic_folder, read_json, write_json
+from ..files import atomic_folder, read_json, write_json, write_text
 from ..fusion.modeling_fusion import QBert4RecFusionModel
 from ..quantizer.modeling_quantizer import QBert4RecQuantizerModel
 from ..semantic_ids.catalogue import ItemCatalog
@@ -43,6 +44,7 @@ class ModelFolder:
         weights: share of the prior for each protocol.
         coder: encoders, fusion and quantizer, or None where semantic IDs were imported.
         info: domain, exclude_seen and what else `recommender.json` holds.
+        card: text of the model card, or None.
     """
 
     model: QBert4RecForMaskedLM
@@ -52,6 +54,7 @@ class ModelFolder:
     weights: dict[str, float] | None = None
     coder: ItemCoder | None = None
     info: dict[str, Any] = field(default_factory=dict)
+    card: str | None = None
 
 
 def write_model_folder(folder: str | os.PathLike, parts: ModelFolder) -> Path:
@@ -89,6 +92,8 @@ def write_model_folder(folder: str | os.PathLike, parts: ModelFolder) -> Path:
             "prior_weights": parts.weights,
         }
         write_json(temporary / RECOMMENDER_FILE, info)
+        if parts.card is not None:
+            write_text(temporary / CARD_FILE, parts.card)
     return Path(folder)
 
 
@@ -114,7 +119,7 @@ def open_model_folder(model: str | os.PathLike, **hub_arguments: Any) -> ModelFo
     sequence_model = load_part(QBert4RecForMaskedLM, folder)
     catalog = ItemCatalog.load(folder)
     _check_catalog(sequence_model, catalog, str(folder))
-    graph = folder / ITEM_GRAPH_FOLDER
+    graph, card = folder / ITEM_GRAPH_FOLDER, folder / CARD_FILE
     return ModelFolder(
         model=sequence_model,
         catalog=catalog,
@@ -123,6 +128,8 @@ def open_model_folder(model: str | os.PathLike, **hub_arguments: Any) -> ModelFo
         weights=info.pop("prior_weights", None),
         coder=_open_coder(folder),
         info=info,
+        # A card that some editor saved in another encoding is no reason not to recommend.
+        card=card.read_text(encoding="utf-8", errors="replace") if card.is_file() else None,
     )
 
 

@@ -56,6 +56,7 @@ class Recommender:
         exclude_seen: default of `recommend`.
         coder: encoders, fusion and quantizer, for `add_items`; optional.
         info: further facts that are kept with the model folder.
+        card: text of the model card; it goes along wherever the model is saved or pushed.
 
     Raises:
         QBert4RecError: parts that do not belong together.
@@ -73,6 +74,7 @@ class Recommender:
         exclude_seen: bool = True,
         coder: ItemCoder | None = None,
         info: dict[str, Any] | None = None,
+        card: str | None = None,
     ):
         if domain is None:
             if len(catalog.domains) > 1:
@@ -92,6 +94,7 @@ class Recommender:
         self.exclude_seen = exclude_seen
         self.coder = coder
         self.info = dict(info or {})
+        self.card = card
         self._set_ranker(prior, weights)
 
     def _set_ranker(self, prior: ItemGraphPrior | None, weights: dict[str, float] | None) -> None:
@@ -126,6 +129,7 @@ class Recommender:
             exclude_seen=folder.info.get("exclude_seen", True),
             coder=folder.coder,
             info=folder.info,
+            card=folder.card,
         )
 
     def save_pretrained(self, folder: str | os.PathLike) -> Path:
@@ -148,6 +152,7 @@ class Recommender:
                 weights=self.ranker.weights,
                 coder=self.coder,
                 info=info,
+                card=self.card,
             ),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -37,6 +38,7 @@ class StageManifest:
         seconds: time worked so far, all attempts together.
         attempts: how often the stage was started.
         versions: of the libraries whose change may change the numbers.
+        machine: what the stage ran on, in words.
         summary: a few figures of the result, for the report and the console.
     """
 
@@ -48,6 +50,7 @@ class StageManifest:
     seconds: float = 0.0
     attempts: int = 0
     versions: dict[str, str] = field(default_factory=dict)
+    machine: str = ""
     summary: dict[str, Any] = field(default_factory=dict)
 
     def save(self, folder: str | os.PathLike) -> None:
@@ -164,6 +167,7 @@ def run_stage(
         logger.warning("%s: was interrupted, goes on from %s", stage, partial)
     manifest.attempts += 1
     manifest.versions = installed_versions()
+    manifest.machine = this_machine()
     manifest.save(partial)
 
     logger.info("%s: started", stage)
@@ -188,6 +192,16 @@ def installed_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return versions
+
+
+def this_machine() -> str:
+    """Processor and GPU in words, for the card of what is trained here."""
+    words = f"{platform.machine()}, {os.cpu_count()} CPU cores"
+    # A stage that never imported PyTorch did not use its GPU either.
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        words += f", {torch.cuda.get_device_name()}"
+    return words
 
 
 def folder_fingerprint(folder: str | os.PathLike) -> str:

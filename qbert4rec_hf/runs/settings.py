@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import re
-import types
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from ..errors import QBert4RecError
+from ..value_types import convert, show
 
 T = TypeVar("T")
-_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 
 def build(cls: type[T], value: Any, *, source: str, prefix: str = "") -> T:
@@ -32,7 +30,7 @@ def build(cls: type[T], value: Any, *, source: str, prefix: str = "") -> T:
     if not isinstance(value, dict):
         raise QBert4RecError(
             f"{source}: {prefix or 'the whole file'} must be a mapping of names to values, "
-            f"got {_show(value)}"
+            f"got {show(value)}"
         )
     names = [field.name for field in dataclasses.fields(cls) if field.init]
     hints = get_type_hints(cls)
@@ -91,67 +89,7 @@ def _nearest(key: Any, names: list[str], prefix: str) -> str:
 def _convert(hint: Any, value: Any, *, source: str, dotted: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return build(hint, value, source=source, prefix=dotted)
-    fits, converted = _fit(hint, value)
-    if not fits:
-        raise QBert4RecError(f"{source}: {dotted} must be {_describe(hint)}, got {_show(value)}")
-    return converted
-
-
-def _fit(hint: Any, value: Any) -> tuple[bool, Any]:
-    """Whether a value has a type, and the value as that type (an int where a float is due)."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return True, value
-    if origin in (Union, types.UnionType):
-        for option in arguments:
-            fits, converted = _fit(option, value)
-            if fits:
-                return True, converted
-        return False, value
-    if origin is Literal:
-        return any(value == option and type(value) is type(option) for option in arguments), value
-    if origin in (list, tuple):
-        return _fit_sequence(origin, arguments, value)
-    if origin is dict:
-        return isinstance(value, dict), value
-    if hint is float:
-        if isinstance(value, str) and _EXPONENT.fullmatch(value):
-            # YAML 1.1 reads 1e-4, without a point, as text.
-            value = float(value)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return number, float(value) if number else value
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool), value
-    return (value is None if hint in (None, type(None)) else isinstance(value, hint)), value
-
-
-def _fit_sequence(origin: type, arguments: tuple, value: Any) -> tuple[bool, Any]:
-    if not isinstance(value, list | tuple):
-        return False, value
-    inner = arguments[0] if arguments else Any
-    pairs = [_fit(inner, item) for item in value]
-    return all(fits for fits, _ in pairs), origin(converted for _, converted in pairs)
-
-
-def _describe(hint: Any) -> str:
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        return " or ".join(_describe(option) for option in arguments)
-    if origin is Literal:
-        return "one of " + ", ".join(str(option) for option in arguments)
-    if origin in (list, tuple):
-        return f"a list of {_describe(arguments[0])}" if arguments else "a list"
-    names = {
-        int: "a whole number",
-        float: "a number",
-        str: "a text",
-        bool: "true or false",
-        type(None): "null",
-        dict: "a mapping",
-    }
-    return names.get(origin or hint, str(hint))
-
-
-def _show(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    try:
+        return convert(hint, value, dotted)
+    except QBert4RecError as error:
+        raise QBert4RecError(f"{source}: {error}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from ..columns import CODES, COLLIDES, DOMAIN, ITEM_ID, TITLE
 from ..errors import QBert4RecError
+from ..files import atomic_file
 
 
 def write_table(path: Path, columns: Mapping[str, Any]) -> None:

@@ -46,7 +46,7 @@ class SequenceSettings:
     epochs: int = 30
     batch_size: int = 256
     gradient_accumulation: int = 1
-    learning_rate: float = 1e-3
+    learning_rate: float = 1.5e-3
     warmup: float = 0.05
     schedule: str = "cosine"
     weight_decay: float = 0.01
@@ -57,7 +57,7 @@ class SequenceSettings:
     crop_probability: float = 0.5
     patience: int = 5
     evaluate_every: int = 1
-    evaluate_from: float = 0.25
+    evaluate_from: float = 0.4
     select_by: Literal["all_items", "unseen_items"] = "all_items"
     seed: int = 0
     bf16: bool = False
@@ -104,7 +104,7 @@ FINETUNING: dict[str, dict[str, Any]] = {
     },
 }
 PRETRAINING: dict[str, dict[str, Any]] = {
-    "recipe": {"masks": dict(PRETRAINING_MASKS), "learning_rate": 1e-3},
+    "recipe": {"masks": dict(PRETRAINING_MASKS)},
     "paper": {
         "masks": dict(PRETRAINING_MASKS),
         "batch_size": 512,

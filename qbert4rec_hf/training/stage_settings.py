@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -10,6 +11,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import PreTrainedConfig
 
 from ..errors import QBert4RecError
+from ..value_types import convert
 
 
 @dataclass
@@ -97,13 +99,15 @@ def make_config(
         found: fields that follow from the data, which the user cannot set.
 
     Raises:
-        QBert4RecError: an unknown field (names the nearest), one that comes from the data, or a
-            value that the configuration refuses.
+        QBert4RecError: an unknown field (names the nearest), one that comes from the data, a value
+            of the wrong type, or one that the configuration refuses.
     """
     own = {item.name for item in fields(config_class)} - {
         item.name for item in fields(PreTrainedConfig)
     }
-    for name in given:
+    hints = inspect.get_annotations(config_class, eval_str=True)
+    values = {}
+    for name, value in given.items():
         if name in found:
             raise QBert4RecError(f"model.{name} comes from the data; leave it out of the settings")
         if name not in own:
@@ -112,8 +116,10 @@ def make_config(
                 f"model.{name} is not a field of {config_class.__name__}; "
                 + (f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(own))}")
             )
+        # The configuration checks types too, in sentences that need a reader of type hints.
+        values[name] = convert(hints[name], value, f"model.{name}")
     try:
-        return config_class(**given, **found)
+        return config_class(**values, **found)
     except (StrictDataclassError, ValueError, TypeError) as error:
         reason = str(error).strip().splitlines()[-1].strip().removeprefix("ValueError: ")
-        raise QBert4RecError(f"{config_class.__name__}: {reason}") from None
+        raise QBert4RecError(f"model: {reason}") from None

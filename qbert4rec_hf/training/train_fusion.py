@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import torch
-from transformers import TrainingArguments, set_seed
+from transformers import set_seed
 from transformers.utils import logging
 
 from ..errors import QBert4RecError
@@ -15,6 +15,7 @@ from ..fusion.configuration_fusion import QBert4RecFusionConfig
 from ..fusion.modeling_fusion import QBert4RecFusionModel
 from .index_rows import RowNumbers, gather_collator
 from .named_losses import Figures, NamedLossesTrainer
+from .stage_arguments import stage_arguments
 from .stage_folder import close_stage, open_checkpoints
 from .stage_settings import FusionSettings, check_schedule, make_config
 
@@ -99,7 +100,16 @@ def train_fusion(
     batch_size = min(settings.batch_size, num_items)
     trainer = NamedLossesTrainer(
         model=model,
-        args=_arguments(settings, batch_size, num_items, str(checkpoints)),
+        args=stage_arguments(
+            replace(settings, batch_size=batch_size),
+            str(checkpoints),
+            eval_strategy="epoch",
+            save_strategy="epoch",
+            save_total_limit=1,
+            logging_strategy="epoch",
+            # A last batch of one item would have nothing to compare it with.
+            dataloader_drop_last=num_items % batch_size == 1 and num_items > batch_size,
+        ),
         train_dataset=RowNumbers(num_items),
         data_collator=gather_collator(gather),
         measure=lambda trained: fusion_figures(trained, gather, num_items, batch_size),
@@ -156,28 +166,3 @@ def _to_device(value, device):
     if isinstance(value, dict):
         return {name: _to_device(item, device) for name, item in value.items()}
     return value.to(device) if isinstance(value, torch.Tensor) else value
-
-
-def _arguments(
-    settings: FusionSettings, batch_size: int, num_items: int, folder: str
-) -> TrainingArguments:
-    # A last batch of one item would have nothing to compare it with.
-    return TrainingArguments(
-        output_dir=folder,
-        num_train_epochs=settings.epochs,
-        per_device_train_batch_size=batch_size,
-        learning_rate=settings.learning_rate,
-        warmup_steps=settings.warmup,
-        lr_scheduler_type="cosine",
-        weight_decay=settings.weight_decay,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        save_total_limit=1,
-        logging_strategy="epoch",
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-        dataloader_drop_last=num_items % batch_size == 1 and num_items > batch_size,
-        seed=settings.seed,
-        report_to="none",
-        disable_tqdm=not logger.isEnabledFor(logging.WARNING),
-    )

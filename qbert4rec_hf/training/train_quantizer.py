@@ -20,10 +20,14 @@ from ..quantizer.modeling_quantizer import QBert4RecQuantizerModel
 from .index_rows import RowNumbers, gather_collator
 from .named_losses import Figures, NamedLossesTrainer
 from .quantizer_figures import checkpoint_score, quantizer_figures
+from .stage_arguments import stage_arguments
 from .stage_folder import HISTORY_FILE, SUMMARY_FILE, close_stage, open_checkpoints
 from .stage_settings import QuantizerSettings, check_schedule, make_config
 
 logger = logging.get_logger(__name__)
+
+# Share of the epochs during which a level that uses few codewords may still recover.
+EARLY = 1 / 3
 
 
 def train_quantizer(
@@ -37,10 +41,10 @@ def train_quantizer(
 
     The codebooks start from k-means over all rows. Every `evaluate_every` epochs codes of all
     items are measured, and the checkpoint that `checkpoint_rule` prefers is kept. A level that
-    uses few of its codewords, or a reconstruction that gets worse than none, is warned of at the
-    first evaluation that shows it. A codebook larger than the number of items and a batch larger
-    than the number of rows are fitted, with a warning; the saved configuration has the fitted
-    sizes.
+    uses few of its codewords, or a reconstruction that gets worse than none, is warned of while
+    training can still be stopped (see `CollapseWatch`). A codebook larger than the number of items
+    and a batch larger than the number of rows are fitted, with a warning; the saved configuration
+    has the fitted sizes.
 
     Args:
         views: embeddings `[items, input]`, or several of the same items: own query first, then
@@ -69,10 +73,12 @@ def train_quantizer(
         torch.set_num_threads(settings.num_threads)
     rows = torch.cat(views)
     watch = CollapseWatch(settings.collapse_threshold, config)
+    trainer: NamedLossesTrainer | None = None
 
     def measure(model: QBert4RecQuantizerModel) -> Figures:
         figures = quantizer_figures(model, views, groups)
-        watch(figures)
+        # Residual k-means has no Trainer; it is measured once, at its end.
+        watch(figures, progress=trainer.state.epoch / settings.epochs if trainer else 1.0)
         if config.checkpoint_rule != "last":
             figures["checkpoint_score"] = checkpoint_score(config.checkpoint_rule, figures)
         return figures
@@ -113,7 +119,12 @@ def train_quantizer(
 
 
 class CollapseWatch:
-    """Warns, once a level, of codebooks that hardly use their codewords."""
+    """Warns, once a level, of codebooks that hardly use their codewords.
+
+    A level may dip while the networks start to move away from k-means and come back by itself. So
+    early on it is warned of at the second evaluation in a row that shows it; after the first third
+    of the training, at the first.
+    """
 
     def __init__(self, threshold: float, config: QBert4RecQuantizerConfig):
         self.threshold = threshold
@@ -125,11 +136,15 @@ class CollapseWatch:
         )
         self.missed = math.inf
         self._said: set[int | str] = set()
+        self._low_before: set[int] = set()
 
-    def __call__(self, figures: Figures) -> None:
-        """Looks at figures of `quantizer_figures`."""
+    def __call__(self, figures: Figures, *, progress: float = 1.0) -> None:
+        """Looks at figures of `quantizer_figures`, taken when this share of the epochs was over."""
+        low = {n for n, usage in enumerate(figures["usage"], start=1) if usage < self.threshold}
+        certain = low if progress >= EARLY else low & self._low_before
+        self._low_before = low
         for level, usage in enumerate(figures["usage"], start=1):
-            if usage < self.threshold and level not in self._said:
+            if level in certain and level not in self._said:
                 self._said.add(level)
                 logger.warning(
                     "level %d uses %.1f%% of its codewords (under %.0f%%): the codebook is "
@@ -207,14 +222,9 @@ def _arguments(
     steps_an_epoch = math.ceil(num_rows / settings.batch_size)
     keeps_best = config.checkpoint_rule != "last"
     interval = min(settings.evaluate_every, settings.epochs) * steps_an_epoch
-    return TrainingArguments(
-        output_dir=folder,
-        num_train_epochs=settings.epochs,
-        per_device_train_batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        warmup_steps=settings.warmup,
-        lr_scheduler_type="cosine",
-        weight_decay=settings.weight_decay,
+    return stage_arguments(
+        settings,
+        folder,
         eval_strategy="steps",
         eval_steps=interval,
         save_strategy="steps",
@@ -224,9 +234,4 @@ def _arguments(
         metric_for_best_model="eval_checkpoint_score" if keeps_best else None,
         greater_is_better=False if keeps_best else None,
         logging_steps=steps_an_epoch,
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-        seed=settings.seed,
-        report_to="none",
-        disable_tqdm=not logger.isEnabledFor(logging.WARNING),
     )

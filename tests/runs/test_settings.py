@@ -69,7 +69,7 @@ def test_values_of_the_right_type(section, expected):
         ({"seed": True}, "seed must be a whole number, got True"),
         ({"seed": 1.5}, "seed must be a whole number"),
         ({"fusion": {"learning_rate": "fast"}}, "fusion.learning_rate must be a number"),
-        ({"fusion": {"sizes": [1, "x"]}}, "a whole number or a list of a whole number"),
+        ({"fusion": {"sizes": [1, "x"]}}, "a whole number or a list of whole numbers"),
         ({"fusion": {"kind": "deep"}}, "one of dynamic, fixed, got 'deep'"),
         ({"fusion": {"shuffle": 1}}, "true or false"),
         ({"fusion": 5}, "fusion must be a mapping"),
