@@ -13,10 +13,10 @@ machines with several GPUs; this form also on CPUs):
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from accelerate import PartialState
 from transformers import HfArgumentParser
 
 from qbert4rec_hf import (
@@ -75,15 +75,16 @@ def main() -> None:
     settings.epochs = arguments.epochs or settings.epochs
     tokenizer = QBert4RecTokenizer.from_codebook_sizes(catalog.codebook_sizes)
     output_dir = Path(arguments.output_dir)
-    train_sequence(
+    training = train_sequence(
         model,
         domain_histories([split], catalog.domain_sizes),
         settings,
         output_dir / "sequence",
         tokenizer=tokenizer,
     )
-    if int(os.environ.get("RANK", "0")) != 0:
+    if not PartialState().is_main_process:
         return
+    print(f"{training.num_processes} processes, {training.seconds:.0f} s")
 
     # 4. The item graph beside it, its share chosen on validation; then the test split, once.
     ranker = fit_ranker(model.cpu(), split, RankingSettings()).ranker

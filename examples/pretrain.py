@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from accelerate import PartialState
 from transformers import HfArgumentParser
 
 from qbert4rec_hf import Domain, ItemCatalog, QBert4RecTokenizer, leave_one_out
@@ -65,7 +66,11 @@ def main() -> None:
         arguments.output_dir,
         tokenizer=QBert4RecTokenizer.from_codebook_sizes(catalog.codebook_sizes),
     )
-    print(f"validation NDCG@10 {training.best:.4f} after {training.seconds:.0f} s")
+    if PartialState().is_main_process:
+        print(
+            f"{training.num_processes} processes, validation NDCG@10 {training.best:.4f} after "
+            f"{training.seconds:.0f} s"
+        )
 
 
 if __name__ == "__main__":

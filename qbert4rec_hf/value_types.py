@@ -51,7 +51,7 @@ def describe(hint: Any, *, several: bool = False) -> str:
         return " or ".join(describe(option, several=several) for option in options)
     if origin is Literal:
         return "one of " + ", ".join(str(option) for option in arguments)
-    if origin in (list, tuple):
+    if (origin or hint) in (list, tuple):
         list_ = "lists" if several else "a list"
         return f"{list_} of {describe(arguments[0], several=True)}" if arguments else list_
     return _NAMES.get(origin or hint, (str(hint), str(hint)))[several]
@@ -76,8 +76,8 @@ def _fit(hint: Any, value: Any) -> tuple[bool, Any]:
         return False, value
     if origin is Literal:
         return any(value == option and type(value) is type(option) for option in arguments), value
-    if origin in (list, tuple):
-        return _fit_sequence(origin, arguments, value)
+    if (origin or hint) in (list, tuple):
+        return _fit_sequence(origin or hint, arguments, value)
     if origin is dict:
         return isinstance(value, dict), value
     if hint is float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 
 
 def prepare(quiet: bool) -> None:
@@ -24,8 +23,6 @@ def prepare(quiet: bool) -> None:
     # Of "loading weights" and the like there would be a dozen a run.
     logging.disable_progress_bar()
     logging.set_verbosity_error()
-    # Said at every training on a machine without accelerator.
-    warnings.filterwarnings("ignore", message=".*pin_memory.*")
     watched = sys.stderr.isatty() and not quiet
     trainer.DEFAULT_PROGRESS_CALLBACK = _progress_callback(watched)
 

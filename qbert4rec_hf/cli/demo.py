@@ -26,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from ..runs.demo import run_demo
+    from ..hub.run_card import write_card
+    from ..runs.demo import RUN_FOLDER, run_demo
     from ..runs.lock import run_lock
     from .console import prepare
 
@@ -40,3 +41,4 @@ def run(arguments: argparse.Namespace) -> None:
                 assignments=arguments.set,
             )
         )
+        print(f"Card:    {write_card(folder / RUN_FOLDER)}")

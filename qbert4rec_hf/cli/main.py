@@ -16,6 +16,7 @@ from types import ModuleType
 from .. import __version__
 from ..errors import QBert4RecError
 from . import (
+    card,
     demo,
     evaluate,
     features,
@@ -39,6 +40,7 @@ VERBS: dict[str, ModuleType] = {
     "run": run,
     "evaluate": evaluate,
     "recommend": recommend,
+    "card": card,
 }
 
 # Exit statuses: what argparse uses for a wrong command line, and what a shell reports for Ctrl-C.

@@ -20,7 +20,9 @@ def run(arguments: argparse.Namespace) -> None:
     with opened_run(arguments) as run:
         from ..evaluation.report import REPORT_FILE
         from ..evaluation.tables import markdown_table
+        from ..hub.run_card import write_card
 
         print(markdown_table(run.all()))
         print(f"Report: {run.path('report') / REPORT_FILE}")
         print(f"Model:  {run.path('model')}")
+        print(f"Card:   {write_card(run.folder)}")

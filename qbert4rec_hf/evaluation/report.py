@@ -8,7 +8,6 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
-from ..errors import QBert4RecError
 from ..files import make_folder, write_text
 from . import report_pieces as pieces
 from .metrics import ALL_ITEMS

@@ -51,12 +51,17 @@ _RECIPE = (
 
 
 def write_card(
-    run_folder: str | os.PathLike, *, model: str | None = None, name: str | None = None
+    run_folder: str | os.PathLike,
+    path: str | os.PathLike | None = None,
+    *,
+    model: str | None = None,
+    name: str | None = None,
 ) -> Path:
-    """Writes the card of a finished run into its model folder.
+    """Writes the card of a finished run.
 
     Args:
         run_folder: of the run.
+        path: of the card; `README.md` of the run's model folder by default.
         model: what the snippets open, such as the id of the repository to be; the model folder by
             default.
         name: of the model; after the domain by default.
@@ -67,7 +72,7 @@ def write_card(
     Raises:
         QBert4RecError: as `facts_of_run`, or the folder cannot be written.
     """
-    path = Path(run_folder) / MODEL / CARD_FILE
+    path = Path(path) if path is not None else Path(run_folder) / MODEL / CARD_FILE
     write_text(path, card_of_run(run_folder, model=model, name=name))
     return path
 

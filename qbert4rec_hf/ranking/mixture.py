@@ -126,11 +126,15 @@ def choose_mixture(
     Recency is chosen here and not on the prior alone: beside a model that knows the latest items
     well, the prior does best with another one than by itself.
 
+    The maximum lies on a plateau whose ends differ by less than chance. Of all settings that
+    validation cannot tell from the best one (a paired difference of at most one standard error)
+    the one with the smallest weight is taken: the model is not handed less than it earns.
+
     Args:
         batches: yields `(log_probabilities [batch, items], prior scores [batch, items] by recency,
             targets [batch], histories)` of validation users; only ranks are kept, so any number
             of users fits.
-        weights: grid; of equally good settings the smaller weight wins.
+        weights: grid.
         k: cut-off.
 
     Raises:
@@ -138,7 +142,7 @@ def choose_mixture(
     """
     if not weights:
         raise QBert4RecError("weights holds no weight to choose from")
-    gains: dict[tuple[str, float, float], float] = defaultdict(float)
+    collected: dict[tuple[str, float, float], list[np.ndarray]] = defaultdict(list)
     users = 0
     for log_probabilities, prior_scores, targets, histories in batches:
         users += len(targets)
@@ -148,22 +152,31 @@ def choose_mixture(
                 for protocol in PROTOCOLS:
                     seen = histories if protocol == UNSEEN_ITEMS else None
                     ranks = target_ranks(mixed, targets, seen)
-                    gains[protocol, weight, recency] += discounted_gain(ranks, k).sum()
+                    collected[protocol, weight, recency].append(discounted_gain(ranks, k))
     if users == 0:
         raise QBert4RecError("no validation users to choose the prior's weight on")
-    trials = [
-        MixtureTrial(protocol, float(weight), float(recency), float(gain / users))
-        for (protocol, weight, recency), gain in gains.items()
-    ]
-    best = {
-        protocol: max(
-            (trial for trial in trials if trial.protocol == protocol),
-            key=lambda trial: (trial.ndcg, -trial.weight),
-        )
-        for protocol in PROTOCOLS
-    }
+    gains = {setting: np.concatenate(parts) for setting, parts in collected.items()}
+    best = {protocol: _smallest_of_the_best(gains, protocol) for protocol in PROTOCOLS}
     return MixtureChoice(
-        weights={protocol: trial.weight for protocol, trial in best.items()},
-        recencies={protocol: trial.recency for protocol, trial in best.items()},
-        trials=trials,
+        weights={protocol: float(weight) for protocol, (weight, _) in best.items()},
+        recencies={protocol: float(recency) for protocol, (_, recency) in best.items()},
+        trials=[
+            MixtureTrial(protocol, float(weight), float(recency), float(gain.mean()))
+            for (protocol, weight, recency), gain in gains.items()
+        ],
     )
+
+
+def _smallest_of_the_best(
+    gains: dict[tuple[str, float, float], np.ndarray], protocol: str
+) -> tuple[float, float]:
+    """Weight and recency by the one-standard-error rule; `gains` are `[users]` a setting."""
+    of_protocol = {key[1:]: gain for key, gain in gains.items() if key[0] == protocol}
+    best = max(of_protocol.values(), key=np.mean)
+
+    def cannot_be_told_apart(gain: np.ndarray) -> bool:
+        loss = best - gain
+        return loss.mean() <= loss.std() / np.sqrt(len(loss))
+
+    candidates = [setting for setting, gain in of_protocol.items() if cannot_be_told_apart(gain)]
+    return min(candidates, key=lambda setting: (setting[0], -of_protocol[setting].mean()))

@@ -32,10 +32,19 @@ class SemanticIdSettings:
             domain as they are, and leaves features, fusion and quantizer out.
         codes: with "codes": names of the code files in the domain's `codes/` folder, their levels
             put one after the other; all of them by default.
+        reallocate: with "codes": make the IDs of items that share one unique, by the features of
+            these items (the features stage is then part of the run). Items with an ID of their own
+            keep it. IDs from the quantizer are unique in any case.
     """
 
     source: Literal["quantizer", "codes"] = "quantizer"
     codes: list[str] = field(default_factory=list)
+    reallocate: bool = False
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether the IDs depend on what the items look like."""
+        return self.source == "quantizer" or self.reallocate
 
 
 @dataclass
@@ -101,11 +110,14 @@ class EvaluationSettings:
         example_users: users whose history and recommendations the report page shows.
         from_scratch: also fine-tune from random weights, so that the report shows what
             pre-training added.
+        pretrained_only: also rank with the pre-trained model as it is, without fine-tuning on the
+            domain, so that the report shows what transfers by itself.
     """
 
     batch_size: int = 256
     example_users: int = 5
     from_scratch: bool = False
+    pretrained_only: bool = False
 
 
 @dataclass
@@ -116,11 +128,15 @@ class RunConfig:
         domain: folder of the domain to recommend in.
         pretrain_domains: folders of the domains to pre-train on; `domain` itself without any.
         seed: of everything random; a section's own `seed` goes before it.
+        num_threads: CPU threads of all stages; PyTorch's choice (one a core) without it, which is
+            slow where other work keeps the cores busy. A section's own `num_threads` goes before
+            it. It names no stage: another number does not make finished stages outdated.
     """
 
     domain: str | None = None
     pretrain_domains: list[str] = field(default_factory=list)
     seed: int = 0
+    num_threads: int | None = None
     features: FeatureSettings = field(default_factory=FeatureSettings)
     fusion: FusionSettings = field(default_factory=FusionSettings)
     quantizer: QuantizerSettings = field(default_factory=QuantizerSettings)
@@ -134,6 +150,12 @@ class RunConfig:
     )
     ranking: RankingSettings = field(default_factory=RankingSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+
+    def __post_init__(self) -> None:
+        if self.num_threads is not None and self.num_threads < 1:
+            raise QBert4RecError(
+                f"num_threads is {self.num_threads}; it must be at least 1, or null"
+            )
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], *, source: str = "config") -> RunConfig:

@@ -20,7 +20,9 @@ from ..files import write_json
 from ..fusion.modeling_fusion import QBert4RecFusionModel
 from ..quantizer.modeling_quantizer import QBert4RecQuantizerModel
 from ..semantic_ids.catalogue import ItemCatalog
-from ..semantic_ids.collisions import reallocate
+from ..semantic_ids.code_distances import CodeDistances, content_vectors
+from ..semantic_ids.collisions import ReallocationResult, reallocate
+from ..semantic_ids.duplicates import identical_items
 from ..training.embed_items import embed_features, fused_views
 from ..training.stage_settings import FusionSettings, QuantizerSettings
 from ..training.train_fusion import train_fusion
@@ -151,7 +153,8 @@ def name_items(
         target: the domain to recommend in, which may be one of them.
 
     Returns:
-        By domain: items that shared their codes before reallocation, and that were moved.
+        By domain: items that shared their codes before reallocation, that were moved, and that
+        may be listed twice.
     """
     fusion_model = QBert4RecFusionModel.from_pretrained(fusion)
     quantizer_model = QBert4RecQuantizerModel.from_pretrained(quantizer).eval()
@@ -160,7 +163,7 @@ def name_items(
     parts = dict(zip(names, own.split([len(domain) for domain in pretrain_domains]), strict=True))
     if target.name not in parts:
         parts[target.name], _ = embed_features(fusion_model, load_features(features, [target.name]))
-    codes, summary, duplicates = {}, {}, {}
+    codes, summary = {}, {}
     for domain in dict.fromkeys([*pretrain_domains, target]):
         found, distances = quantizer_model.encode(parts[domain.name])
         result = reallocate(found.numpy(), distances.numpy(), list(quantizer_model.codebook_sizes))
@@ -169,26 +172,36 @@ def name_items(
             "colliding items before reallocation": int(result.num_collisions_before),
             "moved items": int(np.sum(result.moved)),
         }
-        duplicates[domain.name] = [
-            [domain.item_ids[row] for row in group] for group in result.duplicate_groups
-        ]
     _save_catalogs(folder, pretrain_domains, target, codes, list(quantizer_model.codebook_sizes))
-    write_json(folder / DUPLICATES_FILE, duplicates)
+    _list_duplicates(folder, features, summary)
     return summary
 
 
 def adopt_codes(
-    folder: Path, pretrain_domains: Sequence[Domain], target: Domain, keys: Sequence[str]
+    folder: Path,
+    pretrain_domains: Sequence[Domain],
+    target: Domain,
+    keys: Sequence[str],
+    *,
+    features: Path | None = None,
 ) -> dict[str, Any]:
-    """Takes codes that were published with the domains as semantic IDs, as they are.
+    """Takes codes that were published with the domains as semantic IDs.
 
-    Items that share an ID keep it; the catalogue flags them.
+    Items that share an ID keep it and the catalogue flags them; with features they are told apart:
+    all but one of them move to the nearest free ID (`CodeDistances`, from the items of all domains
+    together). Items with an ID of their own never move.
 
     Args:
-        folder: gets `pretrain/` and `target/`, one catalogue each.
+        folder: gets `pretrain/` and `target/`, one catalogue each, and with features a list of
+            items that may be one product listed twice.
         pretrain_domains: to pre-train on.
         target: to recommend in.
         keys: code files whose levels are put one after the other; all by default.
+        features: folder of the features stage, to make IDs unique; they stay as they are without.
+
+    Returns:
+        By domain: items that share their ID as it was published, and with features also those
+        that were moved and that may be listed twice.
 
     Raises:
         QBert4RecError: a domain without these codes, or domains whose codebooks differ.
@@ -213,8 +226,39 @@ def adopt_codes(
         sizes = list(joined.codebook_sizes)
         codes[domain.name] = joined.codes
         summary[domain.name] = {"items that share their ID": int(joined.collides.sum())}
-    _save_catalogs(folder, pretrain_domains, target, codes, sizes, allow_shared=True)
+    if features is not None:
+        for name, result in _told_apart(codes, features, sizes).items():
+            codes[name] = result.codes
+            summary[name]["moved items"] = int(np.sum(result.moved))
+    allow_shared = features is None
+    _save_catalogs(folder, pretrain_domains, target, codes, sizes, allow_shared=allow_shared)
+    if features is not None:
+        _list_duplicates(folder, features, summary)
     return summary
+
+
+def _told_apart(
+    codes: Mapping[str, np.ndarray], features: Path, sizes: list[int]
+) -> dict[str, ReallocationResult]:
+    """Makes imported codes unique within each domain."""
+    starts = np.cumsum([0, *(len(part) for part in codes.values())])
+    vectors = content_vectors(load_features(features, list(codes)))
+    distances = CodeDistances(np.concatenate(list(codes.values())), vectors, sizes)
+    return {
+        name: reallocate(part, lambda rows, start=start: distances(rows + start), sizes)
+        for (name, part), start in zip(codes.items(), starts, strict=False)
+    }
+
+
+def _list_duplicates(folder: Path, features: Path, summary: dict[str, dict[str, int]]) -> None:
+    """Lists items whose content is the same: very likely one product under several ids."""
+    duplicates = {}
+    for name, figures in summary.items():
+        of_domain = ItemFeatures.load(features / DOMAINS_FOLDER / name)
+        groups = identical_items(of_domain)
+        duplicates[name] = [[of_domain.item_ids[row] for row in group] for group in groups]
+        figures["possible duplicates"] = sum(map(len, groups))
+    write_json(folder / DUPLICATES_FILE, duplicates)
 
 
 def load_catalog(folder: Path, *, pretraining: bool = False) -> ItemCatalog:

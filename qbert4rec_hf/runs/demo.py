@@ -16,7 +16,7 @@ from ..ranking.recommender import Recommender
 from .evaluation import MODEL
 from .manifest import run_stage
 from .pipeline import Run
-from .report_stage import FROM_SCRATCH
+from .report_stage import FROM_SCRATCH, PRETRAINED_ONLY
 
 SHOPS_FOLDER = "domains"
 RUN_FOLDER = "run"
@@ -33,6 +33,7 @@ SETTINGS: dict[str, Any] = {
     "finetune.epochs": 30,
     "finetune.batch_size": 64,
     "evaluation.from_scratch": True,
+    "evaluation.pretrained_only": True,
 }
 
 
@@ -94,6 +95,11 @@ def _sentences(run: Run, results: list[EvaluationResult]) -> list[str]:
         sentences.append(
             f"Pre-training on the two other shops took it from {figures[FROM_SCRATCH]:.4f} to "
             f"{figures[MODEL]:.4f}."
+        )
+    if PRETRAINED_ONLY in figures:
+        sentences.append(
+            f"As it came from those shops, without fine-tuning, it reaches "
+            f"{figures[PRETRAINED_ONLY]:.4f}."
         )
     model = run.path("model")
     split = run.split(run.target)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,11 +12,13 @@ from ..data.domain import Domain
 from ..data.split import LeaveOneOut, leave_one_out
 from ..errors import QBert4RecError
 from ..evaluation.result import EvaluationResult
-from . import content_stages, report_stage, sequence_stages
 from .config import CONFIG_FILE, RunConfig, change, read_yaml, reseed
-from .feature_settings import outside_files
-from .manifest import folder_fingerprint, require_finished
-from .staged import Stage, StagedFolder
+from .lock import run_lock
+from .manifest import StageManifest, folder_fingerprint, require_finished
+from .report_stage import load_results
+from .run_stages import run_stages
+from .staged import StagedFolder
+from .threads import cpu_threads
 
 
 class Run(StagedFolder):
@@ -40,7 +39,7 @@ class Run(StagedFolder):
                 f"{CONFIG_FILE}"
             )
         self.config = config
-        super().__init__(folder, self._stages())
+        super().__init__(folder, run_stages(self))
 
     @classmethod
     def open(
@@ -133,11 +132,31 @@ class Run(StagedFolder):
             for name, domain in self.domains.items()
         }
 
+    @property
+    def pretrain_names(self) -> list[str]:
+        """Names of the domains to pre-train on."""
+        return [domain.name for domain in self.pretrain_domains]
+
+    @cached_property
+    def pretrained_rows(self) -> np.ndarray | None:
+        """Row of each item of the target in the pre-training catalogue `[items]`, if there."""
+        if self.target.name not in self.pretrain_names:
+            return None
+        sizes = [len(domain) for domain in self.pretrain_domains]
+        start = sum(sizes[: self.pretrain_names.index(self.target.name)])
+        return np.arange(start, start + len(self.target))
+
     # -- verbs -----------------------------------------------------------------------------------
+
+    def do(self, name: str) -> StageManifest:
+        """Does one stage unless it is finished, with the run's number of CPU threads."""
+        with cpu_threads(self.config.num_threads):
+            return super().do(name)
 
     def features(self) -> None:
         """Encodes the items of all domains."""
-        self._content_only("features")
+        if not self.config.semantic_ids.needs_features:
+            self._content_only("features")
         self.do("features")
 
     def fuse(self) -> None:
@@ -176,8 +195,9 @@ class Run(StagedFolder):
         Returns:
             The results of the report, the model first.
         """
-        if self._from_content:
+        if self.config.semantic_ids.needs_features:
             self.features()
+        if self._from_content:
             self.fuse()
         self.quantize()
         if self.config.pretrain.enabled:
@@ -189,9 +209,7 @@ class Run(StagedFolder):
     def results(self) -> list[EvaluationResult]:
         """What the report stage measured, the model first."""
         require_finished(self.path("report"), "report", "run")
-        return report_stage.load_results(self.path("report"))
-
-    # -- stages ----------------------------------------------------------------------------------
+        return load_results(self.path("report"))
 
     @property
     def _from_content(self) -> bool:
@@ -203,179 +221,6 @@ class Run(StagedFolder):
                 f"semantic_ids.source is {self.config.semantic_ids.source!r} in this run, which "
                 f"has no {verb} stage; --set semantic_ids.source=quantizer"
             )
-
-    def _stages(self) -> list[Stage]:
-        config = self.config
-        content = ("fusion", "quantizer") if self._from_content else ()
-        pretrained = ("pretrain",) if config.pretrain.enabled else ()
-        scratch = ("from_scratch",) if pretrained and config.evaluation.from_scratch else ()
-
-        def section(*names: str) -> Callable[[], dict[str, Any]]:
-            return lambda: {name: dataclasses.asdict(getattr(config, name)) for name in names}
-
-        return [
-            Stage(
-                "features",
-                "features",
-                (),
-                lambda: {**section("features")(), "files": outside_files(config.features)},
-                self._features,
-            ),
-            Stage("fusion", "fuse", ("features",), section("fusion"), self._fuse),
-            Stage(
-                "quantizer",
-                "quantize",
-                ("features", "fusion"),
-                section("quantizer"),
-                self._quantize,
-            ),
-            Stage(
-                "semantic_ids",
-                "quantize",
-                ("features", *content) if content else (),
-                section("semantic_ids"),
-                self._name_items,
-            ),
-            Stage(
-                "pretrain",
-                "pretrain",
-                ("semantic_ids",),
-                section("model", "pretrain"),
-                self._pretrain,
-            ),
-            Stage(
-                "finetune",
-                "finetune",
-                ("semantic_ids", *pretrained),
-                section("finetune") if pretrained else section("model", "finetune"),
-                self._finetune,
-            ),
-            Stage(
-                "from_scratch",
-                "finetune",
-                ("semantic_ids",),
-                section("model", "finetune"),
-                self._from_scratch,
-            ),
-            Stage(
-                "model",
-                "finetune",
-                ("semantic_ids", "finetune", *(("features", *content) if content else ())),
-                section("ranking"),
-                self._model,
-            ),
-            Stage(
-                "report",
-                "run",
-                ("semantic_ids", "finetune", "model", *scratch),
-                section("ranking", "evaluation"),
-                self._report,
-            ),
-        ]
-
-    def _features(self, folder: Path) -> dict[str, Any]:
-        return content_stages.make_features(
-            folder,
-            list(self.domains.values()),
-            [domain.name for domain in self.pretrain_domains],
-            {name: self.split(domain) for name, domain in self.domains.items()},
-            self.config.features,
-            cache=self.folder / "cache",
-            seed=self.config.seed,
-        )
-
-    def _fuse(self, folder: Path) -> dict[str, Any]:
-        return content_stages.fuse(
-            folder, self.path("features"), self._pretrain_names, self.config.fusion
-        )
-
-    def _quantize(self, folder: Path) -> dict[str, Any]:
-        return content_stages.quantize(
-            folder,
-            self.path("features"),
-            self.path("fusion"),
-            self._pretrain_names,
-            self.config.quantizer,
-        )
-
-    def _name_items(self, folder: Path) -> dict[str, Any]:
-        if not self._from_content:
-            return content_stages.adopt_codes(
-                folder, self.pretrain_domains, self.target, self.config.semantic_ids.codes
-            )
-        return content_stages.name_items(
-            folder,
-            self.path("features"),
-            self.path("fusion"),
-            self.path("quantizer"),
-            self.pretrain_domains,
-            self.target,
-        )
-
-    def _pretrain(self, folder: Path) -> dict[str, Any]:
-        return sequence_stages.pretrain(
-            folder,
-            content_stages.load_catalog(self.path("semantic_ids"), pretraining=True),
-            [self.split(domain) for domain in self.pretrain_domains],
-            self.config.model,
-            self.config.pretrain,
-        )
-
-    def _finetune(self, folder: Path) -> dict[str, Any]:
-        pretrained = self.path("pretrain") if self.config.pretrain.enabled else None
-        return sequence_stages.finetune(
-            folder,
-            content_stages.load_catalog(self.path("semantic_ids")),
-            self.split(self.target),
-            self.config.model,
-            self.config.finetune,
-            pretrained=pretrained,
-            pretrained_rows=self._pretrained_rows(),
-        )
-
-    def _from_scratch(self, folder: Path) -> dict[str, Any]:
-        return sequence_stages.finetune(
-            folder,
-            content_stages.load_catalog(self.path("semantic_ids")),
-            self.split(self.target),
-            self.config.model,
-            self.config.finetune,
-            pretrained=None,
-        )
-
-    def _pretrained_rows(self) -> np.ndarray | None:
-        """Where each item of the target stands in the pre-training catalogue, if it is there."""
-        if self.target.name not in self._pretrain_names:
-            return None
-        sizes = [len(domain) for domain in self.pretrain_domains]
-        start = sum(sizes[: self._pretrain_names.index(self.target.name)])
-        return np.arange(start, start + len(self.target))
-
-    @property
-    def _pretrain_names(self) -> list[str]:
-        return [domain.name for domain in self.pretrain_domains]
-
-    def _model(self, folder: Path) -> dict[str, Any]:
-        coder = None
-        if self._from_content:
-            coder = report_stage.load_coder(
-                self.path("features"),
-                self.path("fusion"),
-                self.path("quantizer"),
-                keep_queries=self._pretrain_names == [self.target.name],
-            )
-        return report_stage.assemble_model(
-            folder,
-            self.path("finetune"),
-            content_stages.load_catalog(self.path("semantic_ids")),
-            self.target,
-            self.split(self.target),
-            self.config.ranking,
-            coder=coder,
-        )
-
-    def _report(self, folder: Path) -> dict[str, Any]:
-        return report_stage.make_report(folder, self)
 
 
 def run_domain(
@@ -398,8 +243,6 @@ def run_domain(
     Returns:
         The results of the report, the model first.
     """
-    from .lock import run_lock
-
     with run_lock(output_dir):
         run = Run.open(
             output_dir,

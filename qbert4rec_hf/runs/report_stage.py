@@ -9,7 +9,7 @@ from ..columns import FEATURES_FOLDER
 from ..data.domain import Domain
 from ..data.split import LeaveOneOut
 from ..errors import QBert4RecError
-from ..evaluation.evaluator import evaluate_systems
+from ..evaluation.evaluator import ScoreFunction, evaluate_systems
 from ..evaluation.report import write_report
 from ..evaluation.result import PRIMARY_METRIC, EvaluationResult
 from ..evaluation.tables import markdown_table
@@ -23,8 +23,10 @@ from ..ranking.ranker import Ranker
 from ..ranking.recommender import Recommender
 from ..semantic_ids.catalogue import ItemCatalog
 from ..sequence.modeling_qbert4rec import QBert4RecForMaskedLM
+from .content_stages import load_catalog
 from .evaluation import systems_of
 from .report_pages import run_report
+from .sequence_stages import open_pretrained
 
 if TYPE_CHECKING:
     from .pipeline import Run
@@ -33,6 +35,7 @@ RESULTS_FILE = "results.json"
 TABLE_FILE = "results.md"
 SELECTION_FILE = "ranking.json"
 FROM_SCRATCH = "Q-BERT4Rec without pre-training"
+PRETRAINED_ONLY = "Q-BERT4Rec, pre-trained only"
 
 
 def assemble_model(
@@ -151,8 +154,14 @@ def load_results(folder: Path) -> list[EvaluationResult]:
     ]
 
 
-def _further(run: Run) -> dict[str, Any]:
-    if "from_scratch" not in run.stages["report"].needs:
-        return {}
-    model = QBert4RecForMaskedLM.from_pretrained(run.path("from_scratch"))
-    return {FROM_SCRATCH: Ranker(model).scores_by_protocol}
+def _further(run: Run) -> dict[str, ScoreFunction]:
+    """The same model with less training, where the configuration asks for it."""
+    asked, systems = run.stages["report"].needs, {}
+    if "from_scratch" in asked:
+        model = QBert4RecForMaskedLM.from_pretrained(run.path("from_scratch"))
+        systems[FROM_SCRATCH] = Ranker(model).scores_by_protocol
+    if "pretrain" in asked:
+        catalog = load_catalog(run.path("semantic_ids"))
+        model = open_pretrained(run.path("pretrain"), catalog, run.pretrained_rows)
+        systems[PRETRAINED_ONLY] = Ranker(model).scores_by_protocol
+    return systems

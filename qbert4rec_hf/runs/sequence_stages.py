@@ -82,8 +82,7 @@ def finetune(
         model_settings: architecture; only used from random weights.
         settings: masks and schedule.
         pretrained: folder of the pre-trained model.
-        pretrained_rows: `[items]`, row of each item in the pre-trained model's catalogue, or -1;
-            what was learnt about single items is carried over along it.
+        pretrained_rows: `[items]`, as in `open_pretrained`.
 
     Returns:
         Figures for the stage's manifest.
@@ -91,9 +90,24 @@ def finetune(
     if pretrained is None:
         model = fresh_model(catalog, model_settings, settings.seed)
     else:
-        model = QBert4RecForMaskedLM.from_pretrained(pretrained)
-        model.set_catalog(catalog.codes, item_map=pretrained_rows, num_items=catalog.domain_sizes)
+        model = open_pretrained(pretrained, catalog, pretrained_rows)
     return _train(folder, model, catalog, [split], settings)
+
+
+def open_pretrained(
+    folder: Path, catalog: ItemCatalog, rows: np.ndarray | None
+) -> QBert4RecForMaskedLM:
+    """A pre-trained model with the catalogue of another domain.
+
+    Args:
+        folder: of the pre-trained model.
+        catalog: of the domain.
+        rows: `[items]`, row of each item in the pre-trained model's catalogue, or -1; what was
+            learnt about single items is carried over along it.
+    """
+    model = QBert4RecForMaskedLM.from_pretrained(folder)
+    model.set_catalog(catalog.codes, item_map=rows, num_items=catalog.domain_sizes)
+    return model
 
 
 def fresh_model(catalog: ItemCatalog, settings: ModelSettings, seed: int) -> QBert4RecForMaskedLM:

@@ -42,12 +42,14 @@ class SequenceTraining:
         history: the Trainer's log, one entry a logged step or evaluation.
         best: validation NDCG@10 of that model, under `settings.select_by`.
         seconds: training time, evaluations included.
+        num_processes: how many processes shared the work.
     """
 
     model: QBert4RecForMaskedLM
     history: list[dict]
     best: float | None
     seconds: float
+    num_processes: int
 
 
 def train_sequence(
@@ -140,6 +142,7 @@ def train_sequence(
         history=trainer.state.log_history,
         best=trainer.state.best_metric,
         seconds=result.metrics["train_runtime"],
+        num_processes=trainer.accelerator.num_processes,
     )
 
 

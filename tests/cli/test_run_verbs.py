@@ -55,6 +55,27 @@ def test_run_prints_the_table_again_without_work(run_folder, capsys):
     assert "started" not in captured.err
 
 
+def test_the_card_of_a_run(run_folder, tmp_path, capsys):
+    card = (run_folder / "model" / "README.md").read_text()
+    assert "CPU cores" in card and "NDCG@10" in card
+    output = tmp_path / "cards" / "weekend.md"
+    arguments = ["--output", str(output), "--model", "shop/weekend", "--name", "tiny-weekend"]
+    assert main(["card", str(run_folder), *arguments]) == 0
+    assert capsys.readouterr().out.strip() == str(output)
+    assert "# tiny-weekend" in output.read_text() and "shop/weekend" in output.read_text()
+    assert (run_folder / "model" / "README.md").read_text() == card
+    assert "finished report stage" in run_wrong(capsys, "card", str(tmp_path))
+
+
+def test_the_demo_leaves_its_card_in_the_model(tmp_path, capsys):
+    short = [part for text in SHORT for part in ("--set", text)]
+    arguments = ["demo", "--output-dir", str(tmp_path), "--scale", "0.05", "--quiet", *short]
+    assert main(arguments) == 0
+    card = tmp_path / "run" / "model" / "README.md"
+    assert str(card) in capsys.readouterr().out
+    assert "Q-BERT4Rec, pre-trained only" in card.read_text()
+
+
 def test_evaluate_agrees_with_the_report(run_folder, shop, tmp_path, capsys):
     path = tmp_path / "figures.json"
     arguments = ["evaluate", str(run_folder / "model"), "--domain", str(shop)]

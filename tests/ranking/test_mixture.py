@@ -73,6 +73,25 @@ def test_recency_is_chosen_with_the_weight():
     assert max(choice.trials, key=lambda trial: trial.ndcg).ndcg == pytest.approx(1.0)
 
 
+def test_of_settings_within_chance_the_smallest_weight_is_taken():
+    rng = np.random.default_rng(0)
+    targets = rng.integers(1, 30, size=400)
+    # Model and prior each know about half of the targets; above a third the mixture gains nothing
+    # but by luck.
+    model, prior = rng.random((2, 400, 30)).astype(np.float32)
+    model[np.arange(0, 400, 2), targets[::2]] = 4.0
+    prior[np.arange(1, 400, 2), targets[1::2]] = 9.0
+    histories = Sequences.from_lists([[0]] * 400)
+    choice = choose_mixture(batches_of(model, prior, targets, histories, size=100))
+    ndcg = curve(choice, ALL_ITEMS)
+    best = max(ndcg, key=ndcg.get)
+    assert choice.weights[ALL_ITEMS] <= best
+    assert (
+        ndcg[choice.weights[ALL_ITEMS]] > ndcg[0.0]
+        and ndcg[best] - 0.02 < ndcg[choice.weights[ALL_ITEMS]]
+    )
+
+
 def test_weight_goes_to_the_part_that_knows_the_targets():
     rng = np.random.default_rng(0)
     targets = rng.integers(1, 30, size=23)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -30,6 +31,32 @@ def test_grown_catalogue_is_saved(recommender, tmp_path):
     recommender.add_items([{"item_id": "new", "title": "blue cup"}])
     opened = Recommender.from_pretrained(recommender.save_pretrained(tmp_path / "grown"))
     assert opened.recommend(["new", "item-2"]) == recommender.recommend(["new", "item-2"])
+
+
+def test_the_card_goes_wherever_the_model_goes(recommender, folder, tmp_path, monkeypatch):
+    assert not (folder / "README.md").exists()
+    (folder / "README.md").write_text("# Nüsse\n", encoding="utf-8")
+    opened = Recommender.from_pretrained(folder)
+    copy = opened.save_pretrained(tmp_path / "copy")
+    assert (copy / "README.md").read_text(encoding="utf-8") == "# Nüsse\n"
+    opened.save_pretrained(folder)
+    assert (folder / "README.md").exists()
+    pushed = {}
+
+    class Hub:
+        def __init__(self, token=None):
+            pass
+
+        def create_repo(self, repo_id, **_):
+            pass
+
+        def upload_folder(self, *, repo_id, folder_path, **_):
+            pushed[repo_id] = (Path(folder_path) / "README.md").read_text(encoding="utf-8")
+            return "commit"
+
+    monkeypatch.setattr("huggingface_hub.HfApi", Hub)
+    assert Recommender.from_pretrained(copy).push_to_hub("shop/camp") == "commit"
+    assert pushed == {"shop/camp": "# Nüsse\n"}
 
 
 def test_the_folder_is_a_plain_transformers_model(recommender, folder):

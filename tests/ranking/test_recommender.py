@@ -64,9 +64,9 @@ def test_cold_start_is_labelled(recommender):
 def test_unknown_items(recommender):
     with pytest.raises(QBert4RecError, match="'nowhere' is not in the catalogue"):
         recommender.recommend(["item-1", "nowhere"])
-    assert recommender.recommend(
-        ["item-1", "nowhere"], unknown="skip"
-    ) == recommender.recommend(["item-1"])
+    assert recommender.recommend(["item-1", "nowhere"], unknown="skip") == recommender.recommend(
+        ["item-1"]
+    )
     assert recommender.recommend(["nowhere"], unknown="skip")[0].cold_start
     with pytest.raises(QBert4RecError, match="'error' or 'skip'"):
         recommender.recommend(["item-1"], unknown="ignore")
@@ -105,9 +105,7 @@ def test_items_cannot_be_added_without_their_encoders(recommender):
 
 
 def test_update_follows_the_log(recommender):
-    log = pd.DataFrame(
-        {"user_id": ["a", "a", "b", "b"] * 10, "item_id": ["item-4", "item-9"] * 20}
-    )
+    log = pd.DataFrame({"user_id": ["a", "a", "b", "b"] * 10, "item_id": ["item-4", "item-9"] * 20})
     recommender.update(log)
     assert recommender.ranker.prior.popularity.tolist() == [0] * 4 + [20] + [0] * 4 + [20]
     weights = recommender.ranker.weights

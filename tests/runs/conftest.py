@@ -28,6 +28,7 @@ SHORT = [
     "ranking.recencies=[0.8]",
     "ranking.weights=[0.0, 0.5]",
     "evaluation.from_scratch=true",
+    "evaluation.pretrained_only=true",
     "evaluation.example_users=2",
 ]
 

@@ -47,6 +47,12 @@ def test_the_seed_reaches_every_section_that_has_none_of_its_own():
         ("features: {text: {knid: tfidf}}", "did you mean features.text.kind?"),
         ("fusion: {model: {hiden_size: 3}}", "did you mean hidden_size?"),
         ("quantizer: {model: {codebook_dim: 0}}", "codebook_dim"),
+        (
+            "quantizer: {model: {codebook_size: many}}",
+            "quantizer.model.codebook_size must be a whole number or a list of whole numbers, "
+            "got 'many'",
+        ),
+        ("num_threads: 0", "num_threads is 0; it must be at least 1"),
         ("finetune: {learning_rate: fast}", "finetune.learning_rate must be a number"),
         ("model: {preset: huge}", "model.preset must be one of small, paper, got 'huge'"),
         ("finetune: {preset: papre}", "finetune.preset must be one of recipe, paper"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 
 import pytest
 
@@ -14,6 +15,7 @@ from qbert4rec_hf.runs.manifest import (
     partial_folder,
     require_finished,
     run_stage,
+    this_machine,
 )
 
 
@@ -53,6 +55,15 @@ def test_a_finished_stage_is_skipped(tmp_path):
     assert first == second == StageManifest.load(tmp_path / "fusion")
     assert first.summary == {"calls": 1} and first.seconds > 0
     assert first.versions["torch"]
+    assert first.machine == this_machine() and f"{os.cpu_count()} CPU cores" in first.machine
+
+
+def test_the_machine_names_its_gpu_where_pytorch_sees_one(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some GPU")
+    assert this_machine().endswith(" CPU cores, Some GPU")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from qbert4rec_hf.ranking.recommender import Recommender
 from qbert4rec_hf.runs import content_stages, sequence_stages
 from qbert4rec_hf.runs.manifest import StageManifest, partial_folder
 from qbert4rec_hf.runs.pipeline import Run
+from qbert4rec_hf.runs.report_stage import FROM_SCRATCH, PRETRAINED_ONLY
 from qbert4rec_hf.semantic_ids.catalogue import ItemCatalog
 
 STAGES = [
@@ -72,7 +73,7 @@ def test_the_model_folder_opens_with_the_auto_classes(finished_run, shops):
 def test_the_report_names_every_system(finished_run):
     page = (finished_run / "report" / "report.html").read_text()
     table = (finished_run / "report" / "results.md").read_text()
-    for name in ("Q-BERT4Rec", "Q-BERT4Rec without pre-training", "EASE", "Popularity"):
+    for name in ("Q-BERT4Rec", FROM_SCRATCH, PRETRAINED_ONLY, "EASE", "Popularity"):
         assert name in page and name in table
     run = Run.open(finished_run)
     assert [result.split for result in run.results()] == ["test"] * len(run.results())
@@ -141,8 +142,7 @@ def test_a_run_interrupted_inside_a_training_goes_on(run_copy, monkeypatch):
 def test_the_target_alone_is_pretrained_on_itself(shops, tmp_path):
     run = Run.open(tmp_path / "run", domain=str(shops / "weekend"))
     assert [domain.name for domain in run.pretrain_domains] == ["weekend"]
-    rows = run._pretrained_rows()
-    assert rows.tolist() == list(range(len(run.target)))
+    assert run.pretrained_rows.tolist() == list(range(len(run.target)))
 
 
 def test_what_a_run_remembers(shops, tmp_path):
@@ -195,7 +195,7 @@ def test_structure_comes_from_the_training_part_alone(shops, tmp_path):
             domain=str(folder),
             assignments=["features.image.kind=none"],
         )
-        run._features(tmp_path / f"run{number}" / "features")
+        run.stages["features"].work(tmp_path / f"run{number}" / "features")
         features = content_stages.load_features(tmp_path / f"run{number}" / "features", ["weekend"])
         found.append(features.modalities["structural"].vectors)
     assert np.array_equal(*found)

@@ -34,8 +34,8 @@ def test_the_seed_decides_the_weights():
         ({"preset": "huge"}, "preset must be one of"),
         ({"architecture": {"hiden_size": 64}}, "did you mean hidden_size"),
         ({"architecture": {"hidden_size": 30}}, "not a multiple of num_attention_heads"),
-        ({"architecture": {"hidden_size": "wide"}}, "'hidden_size' expected int"),
-        ({"architecture": {"objective": "items"}}, "expected one of"),
+        ({"architecture": {"hidden_size": "wide"}}, "model.hidden_size must be a whole number"),
+        ({"architecture": {"objective": "items"}}, "model.objective must be one of"),
         ({"architecture": {"codebook_sizes": [3]}}, "comes from the data"),
     ],
 )

@@ -21,7 +21,10 @@ def test_given_fields_and_those_of_the_data_come_together():
         ({"max_layer": 3}, "did you mean max_layers"),
         ({"num_items": 3}, "comes from the data"),
         ({"hidden_size": 30}, "hidden_size 30 cannot be shared"),
-        ({"depth": "deep"}, "depth"),
+        ({"depth": "deep"}, "model.depth must be one of dynamic, fixed, got 'deep'"),
+        ({"hidden_size": "wide"}, "model.hidden_size must be a whole number, got 'wide'"),
+        ({"dropout": [0.1]}, "model.dropout must be a number"),
+        ({"dropout": 2}, "^model: dropout is 2"),
     ],
 )
 def test_wrong_fields_are_named_in_one_line(given, reason):

@@ -9,6 +9,7 @@ from stage_inputs import Messages, StopTraining, make_views, stop_at_call
 
 from qbert4rec_hf.errors import QBert4RecError
 from qbert4rec_hf.files import read_json
+from qbert4rec_hf.quantizer.configuration_quantizer import QBert4RecQuantizerConfig
 from qbert4rec_hf.quantizer.modeling_quantizer import QBert4RecQuantizerModel
 from qbert4rec_hf.training import train_quantizer as module
 from qbert4rec_hf.training.stage_settings import QuantizerSettings
@@ -137,6 +138,31 @@ def test_a_learning_rate_far_too_high_is_warned_of_before_the_end(tmp_path, monk
     with First(module.logger) as texts:
         train_quantizer(make_views(), settings(learning_rate=30.0), tmp_path)
     assert any(at == 2 and "lower learning_rate" in text for at, text in texts)
+
+
+LOW, FULL = [0.1, 1.0], [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("usages", "warned_at"),
+    [
+        # Shares of the epochs 0.1, 0.2, 0.3, 0.4 and 0.5.
+        ([LOW, FULL, FULL, FULL, FULL], None),
+        ([LOW, FULL, LOW, FULL, FULL], None),
+        ([LOW, LOW, FULL, FULL, FULL], 1),
+        ([FULL, FULL, FULL, LOW, LOW], 3),
+        ([FULL, FULL, LOW, LOW, LOW], 3),
+    ],
+)
+def test_a_level_that_recovers_is_not_warned_of_and_one_that_does_not_is_in_time(usages, warned_at):
+    watch = module.CollapseWatch(0.25, QBert4RecQuantizerConfig())
+    counts = []
+    with Messages(module.logger) as texts:
+        for number, usage in enumerate(usages, start=1):
+            watch({"usage": usage, "reconstruction": 0.5}, progress=number / 10)
+            counts.append(len(texts))
+    assert all("level 1 uses 10.0%" in text for text in texts)
+    assert counts == [int(warned_at is not None and n >= warned_at) for n in range(5)]
 
 
 def test_healthy_training_says_nothing(tmp_path):

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from qbert4rec_hf.data.demo import DEMO_PRETRAIN, DEMO_TARGET, make_demo_domains
-from qbert4rec_hf.data.demo_catalog import make_catalog
-from qbert4rec_hf.data.demo_categories_home import HOME_CATEGORIES
-from qbert4rec_hf.data.demo_histories import make_interactions
-from qbert4rec_hf.data.demo_images import draw_product
-from qbert4rec_hf.data.demo_vocabulary import BRANDS, CATEGORIES
+from qbert4rec_hf.data.demo.catalog import make_catalog
+from qbert4rec_hf.data.demo.categories_home import HOME_CATEGORIES
+from qbert4rec_hf.data.demo.histories import make_interactions
+from qbert4rec_hf.data.demo.images import draw_product
+from qbert4rec_hf.data.demo.vocabulary import BRANDS, CATEGORIES
 from qbert4rec_hf.data.domain import Domain
 from qbert4rec_hf.data.split import leave_one_out
 from qbert4rec_hf.errors import QBert4RecError

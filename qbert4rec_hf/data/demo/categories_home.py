@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .demo_taxonomy import GARDEN, HOME, Category, Kind
+from .taxonomy import GARDEN, HOME, Category, Kind
 
 HOME_CATEGORIES = (
     Category(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .demo_catalog import Product
-from .demo_vocabulary import BRANDS, CATEGORIES, COLORS
+from .catalog import Product
+from .vocabulary import BRANDS, CATEGORIES, COLORS
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .demo_categories_home import HOME_CATEGORIES
-from .demo_categories_outdoor import OUTDOOR_CATEGORIES
-from .demo_taxonomy import CYCLES, GARDEN, HOME, OUTDOOR, TRAVEL
+from .categories_home import HOME_CATEGORIES
+from .categories_outdoor import OUTDOOR_CATEGORIES
+from .taxonomy import CYCLES, GARDEN, HOME, OUTDOOR, TRAVEL
 
 CATEGORIES = OUTDOOR_CATEGORIES + HOME_CATEGORIES
 

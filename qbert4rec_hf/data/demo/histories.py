@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ..columns import ITEM_ID, TIMESTAMP, USER_ID
-from .demo_catalog import Product
-from .demo_vocabulary import BRANDS, COLORS
+from ...columns import ITEM_ID, TIMESTAMP, USER_ID
+from .catalog import Product
+from .vocabulary import BRANDS, COLORS
 
 # What a user does next: buys the next kind of the category's order, looks around in the category,
 # or starts with something else.

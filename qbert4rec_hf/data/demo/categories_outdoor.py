@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .demo_taxonomy import CYCLES, OUTDOOR, TRAVEL, Category, Kind
+from .taxonomy import CYCLES, OUTDOOR, TRAVEL, Category, Kind
 
 OUTDOOR_CATEGORIES = (
     Category(

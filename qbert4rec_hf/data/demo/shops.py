@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from ..errors import QBert4RecError
-from .demo_catalog import items_table, make_catalog
-from .demo_histories import make_interactions
-from .demo_images import draw_product
-from .domain import Domain
-from .domain_files import domain_folder
+from ...errors import QBert4RecError
+from ..domain import Domain
+from ..domain_files import domain_folder
+from .catalog import items_table, make_catalog
+from .histories import make_interactions
+from .images import draw_product
 
 MIN_ITEMS, MIN_USERS = 24, 40
 

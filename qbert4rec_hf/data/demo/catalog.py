@@ -9,9 +9,9 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from ..columns import IMAGES, ITEM_ID, TEXT, TITLE
-from .demo_taxonomy import Category, Kind
-from .demo_vocabulary import (
+from ...columns import IMAGES, ITEM_ID, TEXT, TITLE
+from .taxonomy import Category, Kind
+from .vocabulary import (
     BRANDS,
     CATEGORIES,
     COLORS,
