@@ -327,5 +327,7 @@ def test_two_processes_share_the_work(tmp_path):
         tmp_path / "one",
     ).model
     two = AutoModelForMaskedLM.from_pretrained(tmp_path / "model-even")
+    # Steps are 1e-2 long; of a gradient near zero Adam makes up to a step, rounding included.
     for name, value in one.state_dict().items():
-        torch.testing.assert_close(two.state_dict()[name], value, rtol=0, atol=1e-4)
+        difference = (two.state_dict()[name] - value).abs().float()
+        assert difference.max() < 1e-3 and difference.mean() < 2e-5, name
