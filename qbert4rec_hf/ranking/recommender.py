@@ -24,7 +24,8 @@ from .model_folder import ModelFolder, open_model_folder, write_model_folder
 from .ranker import Ranker
 from .ranks import ALL_ITEMS, UNSEEN_ITEMS
 from .recommendation import Recommendation
-from .top_k import NO_ITEM, top_k
+from .top_k import NO_ITEM
+from .top_k import top_k as best_items
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -223,7 +224,9 @@ class Recommender:
         for start in range(0, len(rows), BATCH_SIZE):
             batch = rows.take(np.arange(start, min(start + BATCH_SIZE, len(rows))))
             scores = self.ranker.scores(batch, UNSEEN_ITEMS if exclude_seen else ALL_ITEMS)
-            items, best = _top_k(scores, top_k, batch if exclude_seen else None, allowed)
+            items, best = best_items(
+                scores, top_k, exclude=batch if exclude_seen else None, allowed=allowed
+            )
             for history, of_items, of_scores in zip(batch, items, best, strict=True):
                 found.append(self._listed(of_items, of_scores, cold_start=not len(history)))
         return found[0] if single else found
@@ -244,7 +247,7 @@ class Recommender:
             vectors = words(tokens.to(self.model.device)).sum(dim=1)
             vectors = torch.nn.functional.normalize(vectors, dim=1)
             scores = (vectors @ vectors[row])[None]
-        items, best = _top_k(scores, top_k, Sequences.from_lists([[row]]), None)
+        items, best = best_items(scores, top_k, exclude=Sequences.from_lists([[row]]))
         return self._listed(items[0], best[0])
 
     def _rows(self, item_ids: Sequence[str], unknown: str) -> np.ndarray:
@@ -314,7 +317,8 @@ class Recommender:
                 "cannot code new items; train it through all stages to add items"
             )
         frame = self.coder.table(items)
-        known = [item_id for item_id in frame[ITEM_ID] if item_id in set(self.items.item_ids)]
+        present = set(self.items.item_ids)
+        known = [item_id for item_id in frame[ITEM_ID] if item_id in present]
         if known:
             raise QBert4RecError(f"item {known[0]!r} is in the catalogue already")
         codes = self.coder.code(frame, images_root, taken=self.items.codes)
@@ -372,13 +376,3 @@ class Recommender:
             f"Recommender(domain={self.domain!r}, items={len(self.items.item_ids)}, "
             f"levels={len(self.catalog.codebook_sizes)}, exclude_seen={self.exclude_seen})"
         )
-
-
-_top_k_function = top_k
-
-
-def _top_k(
-    scores: torch.Tensor, k: int, exclude: Sequences | None, allowed: np.ndarray | None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    # `top_k` is also the name that users know the argument by.
-    return _top_k_function(scores, k, exclude=exclude, allowed=allowed)
