@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from accelerate import PartialState
 from transformers import HfArgumentParser
@@ -42,8 +43,8 @@ class Arguments:
     catalog: str = field(metadata={"help": "folder with the domain's catalogue"})
     output_dir: str = field(metadata={"help": "where training and the recommender go"})
     pretrained: str | None = field(default=None, metadata={"help": "folder of a pre-trained model"})
-    architecture: str = field(default="small", metadata={"help": "preset: small or paper"})
-    recipe: str = field(default="recipe", metadata={"help": "preset: recipe or paper"})
+    architecture: Literal["small", "paper"] = field(default="small", metadata={"help": "preset"})
+    recipe: Literal["recipe", "paper"] = field(default="recipe", metadata={"help": "preset"})
     epochs: int | None = field(default=None, metadata={"help": "instead of the preset's"})
     seed: int = 0
 
@@ -58,6 +59,11 @@ def main() -> None:
 
     # 2. The model: codes that it learnt elsewhere, items that are new to it.
     catalog = ItemCatalog.load(arguments.catalog)
+    if catalog.item_ids != domain.item_ids:
+        raise SystemExit(
+            f"{arguments.catalog} holds the items of {', '.join(catalog.domains)}, not those of "
+            f"{arguments.domain}; take both from the same run"
+        )
     if arguments.pretrained is None:
         model = build_sequence_model(
             catalog.codes,

@@ -12,6 +12,7 @@ On two processes (`accelerate launch` on machines with several GPUs; this form a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from accelerate import PartialState
 from transformers import HfArgumentParser
@@ -28,9 +29,11 @@ class Arguments:
     domains: list[str] = field(metadata={"help": "domain folders, in the catalogue's order"})
     catalog: str = field(metadata={"help": "folder with the catalogue of these domains"})
     output_dir: str = field(metadata={"help": "where the model goes"})
-    architecture: str = field(default="small", metadata={"help": "preset: small or paper"})
-    recipe: str = field(default="recipe", metadata={"help": "preset: recipe or paper"})
-    objective: str = field(default="catalog", metadata={"help": "catalog or codes (eq. 11)"})
+    architecture: Literal["small", "paper"] = field(default="small", metadata={"help": "preset"})
+    recipe: Literal["recipe", "paper"] = field(default="recipe", metadata={"help": "preset"})
+    objective: Literal["catalog", "codes"] = field(
+        default="catalog", metadata={"help": "softmax over the items, or eq. 11"}
+    )
     epochs: int | None = field(default=None, metadata={"help": "instead of the preset's"})
     seed: int = 0
 
@@ -39,13 +42,20 @@ def main() -> None:
     (arguments,) = HfArgumentParser(Arguments).parse_args_into_dataclasses()
 
     # 1. Histories: validation and test items are split off before anything else happens.
+    domains = [Domain.load(folder) for folder in arguments.domains]
     splits = []
-    for folder in arguments.domains:
-        user_ids, sequences = Domain.load(folder).sequences()
+    for domain in domains:
+        user_ids, sequences = domain.sequences()
         splits.append(leave_one_out(sequences, user_ids))
 
-    # 2. Semantic IDs of all domains, and a model that ranks these items.
+    # 2. Semantic IDs of all domains, and a model that ranks these items. Histories number items by
+    #    their row, so the catalogue must hold the same items in the same rows.
     catalog = ItemCatalog.load(arguments.catalog)
+    if catalog.item_ids != [item_id for domain in domains for item_id in domain.item_ids]:
+        raise SystemExit(
+            f"{arguments.catalog} holds the items of {', '.join(catalog.domains)}, not those of "
+            f"{', '.join(domain.name for domain in domains)}; give --domains in this order"
+        )
     model = build_sequence_model(
         catalog.codes,
         catalog.codebook_sizes,
@@ -67,8 +77,10 @@ def main() -> None:
         tokenizer=QBert4RecTokenizer.from_codebook_sizes(catalog.codebook_sizes),
     )
     if PartialState().is_main_process:
+        # None where no history is long enough to hold a validation item out.
+        best = "not measured" if training.best is None else f"{training.best:.4f}"
         print(
-            f"{training.num_processes} processes, validation NDCG@10 {training.best:.4f} after "
+            f"{training.num_processes} processes, validation NDCG@10 {best} after "
             f"{training.seconds:.0f} s"
         )
 

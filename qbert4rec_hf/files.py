@@ -21,13 +21,18 @@ def read_json(path: str | os.PathLike) -> Any:
     """Reads a JSON file.
 
     Raises:
-        QBert4RecError: the file is missing or is not JSON; names the file and the position.
+        QBert4RecError: the file is missing, cannot be read or is not JSON; names the file and the
+            position.
     """
     path = Path(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise QBert4RecError(f"{path} does not exist; check the folder's name") from None
+    except OSError as error:
+        raise QBert4RecError(
+            f"{path} cannot be read ({error.strerror or error}); check its place and permissions"
+        ) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise QBert4RecError(
             f"{path} is not valid JSON ({error}); write or fetch it again"
@@ -95,9 +100,14 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     What stood at `path` stays until then; a block that raises leaves it untouched.
 
     Raises:
-        QBert4RecError: the parent folder cannot be written to.
+        QBert4RecError: the parent folder cannot be written to, or at `path` stands a file.
     """
     path = Path(path)
+    if path.name in ("", ".."):
+        # The folder is renamed, which does not work for the one we are in.
+        raise QBert4RecError(f"{path} cannot be replaced as a whole; name a folder inside it")
+    if path.exists() and not path.is_dir():
+        raise QBert4RecError(f"{path} is a file; choose another output folder")
     make_folder(path.parent)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     # mkdtemp makes private folders; what we publish gets the ordinary mode.

@@ -31,6 +31,21 @@ def test_unreadable_json_names_the_file(tmp_path, content):
         read_json(path)
 
 
+def test_a_folder_is_no_json(tmp_path):
+    with pytest.raises(QBert4RecError, match=f"{tmp_path.name} cannot be read"):
+        read_json(tmp_path)
+
+
+def test_a_folder_never_takes_the_place_of_a_file_or_of_where_we_are(tmp_path, monkeypatch):
+    (tmp_path / "notes").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    for place, reason in (("notes", "is a file"), (".", "inside it"), ("..", "inside it")):
+        with pytest.raises(QBert4RecError, match=reason), atomic_folder(place):
+            raise AssertionError("nothing is to be written")
+    assert (tmp_path / "notes").read_text() == "mine"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["notes"]
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(QBert4RecError, match="cannot write to .*file"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 HELP = "Rank the whole catalogue for every test user and print HR and NDCG."
 EXAMPLE = """
@@ -29,8 +30,9 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.domain,
         split=arguments.split,
         batch_size=arguments.batch_size,
-        progress=not arguments.quiet,
+        progress=sys.stderr.isatty() and not arguments.quiet,
     )
+    # Printed first: a file that cannot be written must not cost the figures.
+    print(markdown_table(results))
     if arguments.json:
         save_results(results, arguments.json)
-    print(markdown_table(results))

@@ -116,7 +116,13 @@ def _load(path: Path, item_ids: list[str]) -> ImportedCodes:
     for column in (ITEM_ID, CODES):
         if column not in table.column_names:
             raise QBert4RecError(f"{path} lacks column {column}; import the domain again")
-    rows = {item_id: row for row, item_id in enumerate(table.column(ITEM_ID).to_pylist())}
+    rows: dict[str, int] = {}
+    for row, item_id in enumerate(table.column(ITEM_ID).to_pylist()):
+        if rows.setdefault(item_id, row) != row:
+            raise QBert4RecError(
+                f"{path}, row {row}: item {item_id!r} stands already in row {rows[item_id]}; an "
+                "item has one row"
+            )
     lists = table.column(CODES).to_pylist()
     levels = len(lists[0] or []) if lists else 0
     about = _about(path, table, levels)
@@ -125,7 +131,7 @@ def _load(path: Path, item_ids: list[str]) -> ImportedCodes:
             raise QBert4RecError(
                 f"{path}, row {row}, column {CODES}: {levels} codes expected, found {values}"
             )
-        if not all(isinstance(code, int) and code >= 0 for code in values):
+        if not all(isinstance(code, int) and 0 <= code < 2**63 for code in values):
             raise QBert4RecError(
                 f"{path}, row {row}, column {CODES}: codes are integers from 0, found {values}"
             )
@@ -144,9 +150,14 @@ def _load(path: Path, item_ids: list[str]) -> ImportedCodes:
 
 def _about(path: Path, table: pa.Table, levels: int) -> dict[str, list]:
     text = (table.schema.metadata or {}).get(_METADATA_KEY)
-    about: dict[str, list] = json.loads(text) if text else {}
+    try:
+        about: dict[str, list] = dict(json.loads(text)) if text else {}
+    except (TypeError, ValueError):
+        raise QBert4RecError(f"{path}: its metadata is damaged; import the domain again") from None
     about.setdefault("prefixes", [chr(ord("a") + level) for level in range(levels)])
     for name, values in about.items():
+        if not isinstance(values, list):
+            raise QBert4RecError(f"{path}: {name} must be a list, found {values!r}")
         if len(values) != levels:
             raise QBert4RecError(f"{path}: {len(values)} {name} for {levels} levels of codes")
     return about

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ..columns import (
     CARD_FILE,
+    CODES_FOLDER,
     DOMAIN_FILE,
     IMAGES,
     INTERACTIONS,
@@ -127,6 +128,11 @@ class Domain:
         user_ids = np.array([str(user) for user in user_ids], dtype=object)
         if len(user_ids) != len(sequences):
             raise QBert4RecError(f"{len(sequences)} sequences came with {len(user_ids)} user ids")
+        repeated = pd.Index(user_ids).duplicated()
+        if repeated.any():
+            raise QBert4RecError(
+                f"user {user_ids[repeated.argmax()]!r} has two sequences; join them into one"
+            )
         if len(sequences.items) and not (
             sequences.items.min() >= 0 and sequences.items.max() < len(items)
         ):
@@ -162,7 +168,8 @@ class Domain:
         The folder appears complete or not at all. A domain folder that stands there is replaced.
 
         Args:
-            folder: where to write. Image files are copied when the domain has a folder already.
+            folder: where to write. Image files and codes are copied when the domain has a folder
+                already.
 
         Returns:
             The folder; `path` is set to it.
@@ -172,6 +179,8 @@ class Domain:
         """
         with domain_folder(folder) as temporary:
             self.write_into(temporary)
+            if self.path is not None and (self.path / CODES_FOLDER).is_dir():
+                shutil.copytree(self.path / CODES_FOLDER, temporary / CODES_FOLDER)
         self.path = Path(folder)
         return self.path
 

@@ -69,15 +69,24 @@ def import_published(
         seed: seed of the shuffle.
 
     Raises:
-        QBert4RecError: a file is missing or malformed; names file and key.
+        QBert4RecError: a file is missing or malformed (names file and key), or a negative seed.
 
     Source:
         https://github.com/zhaijianyang/MQL4GRec, https://github.com/RUCAIBox/LC-Rec
     """
+    if seed < 0:
+        raise QBert4RecError(f"seed must be 0 or more, got {seed}")
     folder, name = _find_source(Path(source_folder), name)
     users, histories = read_histories(folder / f"{name}.inter.json")
     index_paths = sorted(folder.glob(f"{glob.escape(name)}.index*.json"))
-    tokens = {_code_key(path, name): read_index(path) for path in index_paths}
+    tokens = {}
+    for path in index_paths:
+        key = _code_key(path, name)
+        if key in tokens:
+            raise QBert4RecError(
+                f"{path} and {tokens[key].path.name} would both be the codes {key!r}; rename one"
+            )
+        tokens[key] = read_index(path)
     texts_path = folder / f"{name}.item.json"
     texts = read_item_texts(texts_path) if texts_path.exists() else {}
 

@@ -18,6 +18,8 @@ from .sequences import Sequences
 logger = logging.get_logger(__name__)
 
 _TOKEN = re.compile(r"<([A-Za-z]+)_(\d{1,9})>")
+# Item numbers, as far as they are sure to fit into 64 bits.
+_NUMBER = re.compile(r"[0-9]{1,18}")
 # What else `X.item.json` says of an item, in the order in which it reads best.
 _TEXT_KEYS = ("description", "features", "feature", "brand", "categories", "category")
 
@@ -99,7 +101,7 @@ def read_item_ids(path: Path) -> dict[int, str]:
         if not line.strip():
             continue
         item_id, tab, number = line.partition("\t")
-        if not item_id or not tab or not number.strip().isdecimal():
+        if not item_id or not tab or not _NUMBER.fullmatch(number.strip()):
             raise QBert4RecError(
                 f"{path}, line {number_of_line}: item id, tab and number expected, "
                 f"found {_short(line)}"
@@ -170,7 +172,7 @@ def _read_object(path: Path, form: str) -> dict:
 
 
 def _item_number(path: Path, key: str) -> int:
-    if not key.isdecimal():
+    if not _NUMBER.fullmatch(key):
         raise QBert4RecError(f"{path}, key {key!r}: an item number expected")
     return int(key)
 

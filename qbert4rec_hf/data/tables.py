@@ -321,14 +321,19 @@ def _timestamps(table: Table) -> np.ndarray | None:
     if pa.types.is_timestamp(kind):
         return column.cast(pa.int64()).to_numpy(zero_copy_only=False)
     if pa.types.is_integer(kind):
-        return column.to_numpy(zero_copy_only=False).astype(np.int64)
+        try:
+            return column.cast(pa.int64()).to_numpy(zero_copy_only=False)
+        except pa.ArrowInvalid:
+            wanted = "integers of at most 64 bits with sign"
+            raise table.wrong_type(TIMESTAMP, wanted, "larger ones") from None
     if pa.types.is_floating(kind):
         values = column.to_numpy(zero_copy_only=False)
-        bad = np.flatnonzero(~(np.isfinite(values) & (values == np.floor(values))))
+        whole = np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) < 2.0**63)
+        bad = np.flatnonzero(~whole)
         if len(bad):
             raise QBert4RecError(
                 f"{table.where(int(bad[0]))}, column {TIMESTAMP}: {values[bad[0]]} is no whole "
-                "number; give seconds or milliseconds as integers"
+                "number of 64 bits; give seconds or milliseconds as integers"
             )
         return values.astype(np.int64)
     raise table.wrong_type(TIMESTAMP, "integers, dates or time stamps", kind)

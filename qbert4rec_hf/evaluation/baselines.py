@@ -33,15 +33,20 @@ def popularity_scorer(train: Sequences, num_items: int) -> ScoreFunction:
 
 
 def item_graph_scorer(prior: ItemGraphPrior) -> ScoreFunction:
-    """Scores by the item graph alone, each protocol with its own recency."""
+    """Scores by the item graph alone, each protocol with the recency that suits the graph alone.
+
+    A graph that is mixed into a model carries the recency chosen beside that model; judged by that
+    one it would look weaker than it is.
+    """
+    own = prior.own_recency
 
     def score(histories: Sequences) -> dict[str, np.ndarray]:
         by_recency: dict[float, np.ndarray] = {}
         for protocol in PROTOCOLS:
-            recency = prior.recency[protocol]
+            recency = own[protocol]
             if recency not in by_recency:
                 by_recency[recency] = prior.score(histories, recency=recency)
-        return {protocol: by_recency[prior.recency[protocol]] for protocol in PROTOCOLS}
+        return {protocol: by_recency[own[protocol]] for protocol in PROTOCOLS}
 
     return score
 

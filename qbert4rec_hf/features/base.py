@@ -166,7 +166,12 @@ class FeatureEncoder(ABC):
         folder = Path(folder)
         path = folder / CONFIG_FILE
         about = read_json(path)
-        if not isinstance(about, dict) or not {"kind", "config"} <= about.keys():
+        if (
+            not isinstance(about, dict)
+            or not isinstance(about.get("kind"), str)
+            or not isinstance(about.get("config"), dict)
+            or not isinstance(about.get("runtime", {}), dict)
+        ):
             raise QBert4RecError(f"{path} does not describe an encoder; fetch the folder again")
         encoder_type = encoder_class(about["kind"])
         values = {**about["config"], **about.get("runtime", {})}
@@ -181,7 +186,12 @@ class FeatureEncoder(ABC):
         if (folder / "vocabulary.json").exists():
             encoder.set_vocabulary(read_json(folder / "vocabulary.json"))
         if (folder / STATE_FILE).exists():
-            encoder.set_state(read_tensors(folder / STATE_FILE))
+            try:
+                encoder.set_state(read_tensors(folder / STATE_FILE))
+            except KeyError as error:
+                raise QBert4RecError(
+                    f"{folder / STATE_FILE} lacks {error}; fetch the folder again"
+                ) from None
         elif encoder.requires_fit:
             raise QBert4RecError(f"{folder / STATE_FILE} does not exist; the folder is incomplete")
         return encoder

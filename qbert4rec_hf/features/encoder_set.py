@@ -192,12 +192,13 @@ class EncoderSet(Mapping[str, FeatureEncoder]):
         """
         folder = Path(folder)
         about = read_json(folder / ENCODERS_FILE)
-        if not isinstance(about, dict) or not isinstance(about.get("encoders"), dict):
+        listed = about.get("encoders") if isinstance(about, dict) else None
+        if not isinstance(listed, dict) or not all(isinstance(e, dict) for e in listed.values()):
             raise QBert4RecError(
                 f"{folder / ENCODERS_FILE} does not list encoders; fetch the folder again"
             )
         encoders = {}
-        for name, entry in about["encoders"].items():
+        for name, entry in listed.items():
             encoder = FeatureEncoder.load(folder / name, trust_remote_code=trust_remote_code)
             if encoder.requires_fit and encoder.fingerprint() != entry.get("fingerprint"):
                 raise QBert4RecError(
@@ -253,8 +254,9 @@ def _finished(
 def _shard_folder(partial: Path, name: str, print_: str) -> Path:
     """The folder of a modality's shards, without what another encoder or input left there."""
     folder = make_folder(partial / f"{name}-{print_}")
-    for other in partial.glob(f"{name}-*"):
-        if other != folder:
+    for other in partial.iterdir():
+        # Not by a pattern: "image-*" would also find the shards of a modality "image-back".
+        if other != folder and other.name.rpartition("-")[0] == name:
             shutil.rmtree(other)
     return folder
 

@@ -321,20 +321,28 @@ class ItemFeatures:
         """
         folder = Path(folder)
         index = read_json(folder / INDEX_FILE)
-        if not isinstance(index, dict) or not {"item_ids", "modalities"} <= index.keys():
+        listed = index.get("modalities") if isinstance(index, dict) else None
+        if (
+            not isinstance(listed, dict)
+            or not isinstance(index.get("item_ids"), list)
+            or not all(
+                isinstance(about, dict) and isinstance(about.get("file"), str)
+                for about in listed.values()
+            )
+        ):
             raise QBert4RecError(
                 f"{folder / INDEX_FILE} is not the index of a feature folder; encode the items "
                 "again"
             )
         modalities = {}
-        for name, about in index["modalities"].items():
+        for name, about in listed.items():
             modalities[name] = read_modality(folder / about["file"])
             if len(modalities[name]) != len(index["item_ids"]):
                 raise QBert4RecError(
                     f"{folder / about['file']} has {len(modalities[name])} rows for "
                     f"{len(index['item_ids'])} items in {INDEX_FILE}; encode the items again"
                 )
-        prints = {name: about.get("fingerprint") for name, about in index["modalities"].items()}
+        prints = {name: about.get("fingerprint") for name, about in listed.items()}
         prints = {name: value for name, value in prints.items() if value}
         return cls(index["item_ids"], modalities, prints)
 

@@ -90,10 +90,13 @@ def spectral(train: Sequences, num_items: int, dim: int = 64, *, seed: int = 0) 
         One vector an item, `[items, 1, dim]`; masked where an item has no neighbour.
 
     Raises:
-        QBert4RecError: an item row outside the catalogue, or histories without any pair.
+        QBert4RecError: no axis asked for, an item row outside the catalogue, or histories without
+            any pair.
     """
     from sklearn.utils.extmath import randomized_svd
 
+    if dim < 1:
+        raise QBert4RecError(f"dim of spectral features must be 1 or more, got {dim}")
     matrix = _lift(train, num_items)
     rank = min(dim, num_items - 1)
     if rank < dim:

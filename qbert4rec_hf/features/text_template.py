@@ -45,7 +45,9 @@ class TextTemplate:
     separator: str = "\n"
 
     def __post_init__(self) -> None:
-        if isinstance(self.fields, str):
+        if not isinstance(self.fields, list | tuple) or not all(
+            isinstance(name, str) for name in self.fields
+        ):
             raise QBert4RecError(f"fields must be a list of columns, got {self.fields!r}")
         object.__setattr__(self, "fields", tuple(self.fields))
         if not self.fields or len(set(self.fields)) < len(self.fields):
@@ -117,15 +119,18 @@ def template_of(value: TextTemplate | dict[str, Any] | None) -> TextTemplate:
     """A template from a template, its settings, or nothing (the default).
 
     Raises:
-        QBert4RecError: a setting that does not exist.
+        QBert4RecError: a setting that does not exist or cannot be what it is.
     """
     if isinstance(value, TextTemplate):
         return value
-    try:
-        return TextTemplate(**(value or {}))
-    except TypeError:
-        names = list(TextTemplate.__dataclass_fields__)
-        unknown = [key for key in value or {} if key not in names]
+    names = list(TextTemplate.__dataclass_fields__)
+    if value is not None and not isinstance(value, dict):
+        raise QBert4RecError(
+            f"a text template is a mapping of settings ({', '.join(names)}), got {value!r}"
+        )
+    unknown = [key for key in value or {} if key not in names]
+    if unknown:
         raise QBert4RecError(
             f"a text template has no setting {unknown[0]!r}; it has {', '.join(names)}"
-        ) from None
+        )
+    return TextTemplate(**(value or {}))

@@ -99,16 +99,17 @@ class QBert4RecFusionConfig(PreTrainedConfig):
 
     def validate_sizes(self):
         """Refuses sizes and shares that cannot work."""
+        for name in ("hidden_size", "intermediate_size", "num_attention_heads", "max_layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"hidden_size {self.hidden_size} cannot be shared among num_attention_heads "
                 f"{self.num_attention_heads}; choose a multiple"
             )
-        if self.num_items < 0 or self.max_layers < 1:
-            raise ValueError(
-                f"num_items {self.num_items} must be 0 or more and max_layers {self.max_layers} "
-                "1 or more"
-            )
+        for name in ("num_items", "consistency_weight", "depth_weight", "query_noise"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be 0 or more")
         if not 1 <= self.expected_depth <= self.max_layers:
             raise ValueError(
                 f"expected_depth {self.expected_depth} must lie between 1 and max_layers "

@@ -171,8 +171,8 @@ class QBert4RecFusionModel(QBert4RecFusionPreTrainedModel):
             return_loss: whether to compute the loss terms.
 
         Raises:
-            ValueError: a modality that the model does not know, vectors of another size, or an
-                index outside the table.
+            ValueError: a modality that the model does not know, vectors of another size, parts of
+                different numbers of items, or an index outside the table.
         """
         features, masks = self._check(features, feature_mask, item_index)
         query, own = self._queries(item_index, len(next(iter(features.values()))))
@@ -341,6 +341,7 @@ class QBert4RecFusionModel(QBert4RecFusionPreTrainedModel):
                 "features is empty; give at least one modality, fully masked if need be"
             )
         masks = {}
+        items = len(next(iter(features.values())))
         for name, values in features.items():
             if name not in self.config.modalities:
                 raise ValueError(
@@ -354,12 +355,21 @@ class QBert4RecFusionModel(QBert4RecFusionPreTrainedModel):
                     f"[items, vectors, {size}]"
                 )
             mask = (feature_mask or {}).get(name)
+            if len(values) != items or (mask is not None and mask.shape != values.shape[:2]):
+                raise ValueError(
+                    f"features[{name!r}] or their mask do not fit the {items} items of the batch; "
+                    "the mask is [items, vectors]"
+                )
             masks[name] = (
                 torch.ones(values.shape[:2], dtype=torch.bool, device=values.device)
                 if mask is None
                 else mask.bool()
             )
-        if item_index is not None and len(item_index):
+        if item_index is not None and item_index.shape != (items,):
+            raise ValueError(
+                f"item_index has shape {list(item_index.shape)}; the batch has {items} items"
+            )
+        if item_index is not None and items:
             highest = int(item_index.max())
             if highest >= self.config.num_items and highest >= 0:
                 raise ValueError(

@@ -58,7 +58,8 @@ tokenizer = AutoTokenizer.from_pretrained({model}, trust_remote_code=True)
 encoder = AutoModel.from_pretrained({model}, trust_remote_code=True)
 
 # The same history as semantic IDs; catalog.parquet holds those of all items.
-inputs = tokenizer("{history}", return_tensors="pt")
+history = "{history}"
+inputs = tokenizer(history, return_tensors="pt")
 scores = model.score_items(**inputs)  # a log-probability for each row of catalog.parquet
 """,
         "python",

@@ -191,7 +191,13 @@ class QBert4RecQuantizerModel(QBert4RecQuantizerPreTrainedModel):
         Args:
             embeddings: all of them, or as many as there are.
             seed: of k-means.
+
+        Raises:
+            ValueError: no embeddings, or some of another size.
         """
+        self._check(embeddings)
+        if not len(embeddings):
+            raise ValueError("there are no embeddings to take codewords from; give some")
         embeddings = embeddings.to(self.input_mean)
         self.input_mean.copy_(embeddings.mean(0))
         spread = (embeddings - self.input_mean).square().mean().sqrt()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..errors import QBert4RecError
 from .item_graph import ItemGraphPrior
 from .item_graph_tuning import RECENCIES, REGULARIZATIONS, GraphTrial, tune_item_graph
 from .mixture import WEIGHTS, MixtureChoice
@@ -21,12 +22,15 @@ class RankingSettings:
 
     Args:
         prior: mix the item graph into the model's probabilities. Without it the graph is fitted
-            all the same, for similar items and for histories that are empty, at weight 0.
+            all the same, for histories that are empty and to compare with, at weight 0.
         regularizations: ridge penalties to try on validation; a single one is taken as it is.
         recencies: weights of one step back to try on validation.
         weights: shares of the prior to try on validation.
         max_per_row: weights that the sparse graph keeps an item.
         max_users: validation users that the search looks at.
+
+    Raises:
+        QBert4RecError: a grid that is empty or holds a value that cannot be, or a number below 1.
     """
 
     prior: bool = True
@@ -35,6 +39,19 @@ class RankingSettings:
     weights: list[float] = field(default_factory=lambda: list(WEIGHTS))
     max_per_row: int = 300
     max_users: int = 10_000
+
+    def __post_init__(self) -> None:
+        for name, fits, rule in (
+            ("regularizations", lambda value: value > 0, "above 0"),
+            ("recencies", lambda value: 0 < value <= 1, "above 0 and at most 1"),
+            ("weights", lambda value: 0 <= value <= 1, "from 0 to 1"),
+        ):
+            values = getattr(self, name)
+            if not values or not all(map(fits, values)):
+                raise QBert4RecError(f"{name} is {values}; it must hold numbers {rule}")
+        for name in ("max_per_row", "max_users"):
+            if getattr(self, name) < 1:
+                raise QBert4RecError(f"{name} is {getattr(self, name)}; it must be at least 1")
 
 
 @dataclass(frozen=True)

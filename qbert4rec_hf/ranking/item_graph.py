@@ -178,10 +178,20 @@ class ItemGraphPrior:
         order = order[values[order] > 0][:k]
         return rows[order].astype(np.int64), values[order]
 
+    @property
+    def own_recency(self) -> dict[str, float]:
+        """The recency that suits the graph by itself, where another one was set to mix it."""
+        return self.info.get("own_recency", self.recency)
+
     def with_recency(self, recency: float | dict[str, float]) -> ItemGraphPrior:
-        """The same graph with another weight of one step back, one number or one a protocol."""
+        """The same graph with another weight of one step back, one number or one a protocol.
+
+        What it was fitted or tuned with stays known as `own_recency`: the graph alone is compared
+        at its own best, not at what suits a mixture.
+        """
+        info = {**self.info, "own_recency": self.own_recency}
         return ItemGraphPrior(
-            self.weights, self.popularity, recency=_checked_recency(recency), info=self.info
+            self.weights, self.popularity, recency=_checked_recency(recency), info=info
         )
 
     def extended(self, count: int) -> ItemGraphPrior:

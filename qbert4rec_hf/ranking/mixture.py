@@ -75,7 +75,7 @@ def mix(
             f"{tuple(prior_scores.shape)}; fit the prior on the same catalogue"
         )
     probabilities = torch.softmax(log_probabilities.float(), dim=1)
-    mixed = (1 - weight) * probabilities + weight * prior_distribution(prior_scores.float())
+    mixed = torch.lerp(probabilities, prior_distribution(prior_scores.float()), weight)
     return mixed.masked_fill(log_probabilities == -torch.inf, -torch.inf)
 
 
@@ -146,9 +146,13 @@ def choose_mixture(
     users = 0
     for log_probabilities, prior_scores, targets, histories in batches:
         users += len(targets)
-        for weight in weights:
-            for recency, scores in prior_scores.items():
-                mixed = mix(log_probabilities, scores, weight)
+        # `mix` in its parts: neither of them depends on the weight.
+        probabilities = torch.softmax(log_probabilities.float(), dim=1)
+        for recency, scores in prior_scores.items():
+            prior = prior_distribution(torch.as_tensor(scores).to(probabilities))
+            prior = prior.masked_fill(log_probabilities == -torch.inf, 0.0)
+            for weight in weights:
+                mixed = torch.lerp(probabilities, prior, weight)
                 for protocol in PROTOCOLS:
                     seen = histories if protocol == UNSEEN_ITEMS else None
                     ranks = target_ranks(mixed, targets, seen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -208,7 +208,7 @@ class Recommender:
             Items, best first; a list of lists for several histories.
 
         Raises:
-            QBert4RecError: an unknown item id, or `top_k` below 1.
+            QBert4RecError: an unknown item id, something that is none, or `top_k` below 1.
         """
         if isinstance(histories, str):
             raise QBert4RecError(
@@ -217,6 +217,12 @@ class Recommender:
             )
         single = all(isinstance(entry, str) for entry in histories)
         several = [histories] if single else histories
+        for history in several:
+            if not isinstance(history, Iterable):
+                raise QBert4RecError(
+                    f"histories must be item ids, which are texts, or lists of them; got "
+                    f"{history!r}"
+                )
         rows = Sequences.from_lists([self._rows(history, unknown) for history in several])
         exclude_seen = self.exclude_seen if exclude_seen is None else exclude_seen
         allowed = self._allowed(allowed_items, blocked_items)
@@ -364,11 +370,13 @@ class Recommender:
             if prior is None
             else {
                 "regularization": prior.info["regularization"],
-                "recency": prior.recency,
+                "recency": prior.own_recency,
                 "max_per_row": prior.info["max_per_row"],
             }
         )
         refitted = ItemGraphPrior.fit(histories, len(self.items.item_ids), **settings)
+        if prior is not None:
+            refitted = refitted.with_recency(prior.recency)
         self._set_ranker(refitted, self.ranker.weights)
 
     def __repr__(self) -> str:

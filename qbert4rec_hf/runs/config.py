@@ -15,8 +15,14 @@ from ..files import write_text
 from ..fusion.configuration_fusion import QBert4RecFusionConfig
 from ..quantizer.configuration_quantizer import QBert4RecQuantizerConfig
 from ..ranking.fit_ranker import RankingSettings
-from ..training.sequence_settings import FINETUNING, PRETRAINING, SequenceSettings
-from ..training.stage_settings import FusionSettings, QuantizerSettings, make_config
+from ..sequence.configuration_qbert4rec import QBert4RecConfig
+from ..training.sequence_settings import ARCHITECTURES, FINETUNING, PRETRAINING, SequenceSettings
+from ..training.stage_settings import (
+    FusionSettings,
+    QuantizerSettings,
+    check_schedule,
+    make_config,
+)
 from .feature_settings import FeatureSettings
 from .settings import build, override
 
@@ -119,6 +125,12 @@ class EvaluationSettings:
     from_scratch: bool = False
     pretrained_only: bool = False
 
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise QBert4RecError(f"batch_size is {self.batch_size}; it must be at least 1")
+        if self.example_users < 0:
+            raise QBert4RecError(f"example_users is {self.example_users}; it must be 0 or more")
+
 
 @dataclass
 class RunConfig:
@@ -156,6 +168,11 @@ class RunConfig:
             raise QBert4RecError(
                 f"num_threads is {self.num_threads}; it must be at least 1, or null"
             )
+        sections = ("fusion", "quantizer", "pretrain", "finetune")
+        seeds = {"seed": self.seed, **{f"{s}.seed": getattr(self, s).seed for s in sections}}
+        for name, seed in seeds.items():
+            if not 0 <= seed < 2**32:
+                raise QBert4RecError(f"{name} is {seed}; it must be from 0 to {2**32 - 1}")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], *, source: str = "config") -> RunConfig:
@@ -176,8 +193,14 @@ class RunConfig:
         ):
             try:
                 make_config(config_class, getattr(config, section).model)
+                check_schedule(getattr(config, section))
             except QBert4RecError as error:
                 raise QBert4RecError(f"{source}: {section}.{error}") from None
+        architecture = {**ARCHITECTURES[config.model.preset], **config.model.architecture()}
+        try:
+            make_config(QBert4RecConfig, architecture)
+        except QBert4RecError as error:
+            raise QBert4RecError(f"{source}: {error}") from None
         return config
 
     @classmethod
@@ -221,9 +244,11 @@ def read_yaml(path: str | os.PathLike) -> dict[str, Any]:
 def change(values: dict[str, Any], assignments: list[str]) -> dict[str, Any]:
     """Lays `section.key=value` texts over nested values.
 
-    A new preset starts its section afresh, so that the values of the old one do not stay; other
-    assignments to that section still hold, in whatever order.
+    A new preset starts its section afresh, so that the values of the old one do not stay, and a
+    new seed reaches every section; other assignments to a section still hold, in whatever order.
     """
+    if any(text.partition("=")[0] == "seed" for text in assignments):
+        values = reseed(values, values.get("seed", 0))
     presets = [text for text in assignments if text.partition("=")[0].endswith(".preset")]
     for text in presets:
         section = text.partition(".")[0]
@@ -256,7 +281,8 @@ def _filled(values: Any) -> Any:
     for name, presets in (("pretrain", PRETRAINING), ("finetune", FINETUNING)):
         section = values.get(name) or {}
         if isinstance(section, dict):
-            base = presets.get(section.get("preset", "recipe"), {})
+            preset = section.get("preset", "recipe")
+            base = presets.get(preset, {}) if isinstance(preset, str) else {}
             values[name] = {**base, **section}
     for name in ("fusion", "quantizer", "pretrain", "finetune"):
         section = values.get(name) or {}

@@ -142,6 +142,8 @@ def run_stage(
     folder = Path(folder)
     make_folder(folder.parent)
     expected = stage_fingerprint(stage, inputs, settings)
+    if folder.exists() and not folder.is_dir():
+        raise QBert4RecError(f"{folder} is a file; choose another output folder")
     if folder.exists() and not (folder / MANIFEST_FILE).is_file() and any(folder.iterdir()):
         raise QBert4RecError(
             f"{folder} holds files that are not of this run; choose another output folder"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,9 @@ def run_report(
         results: what was measured, the model first.
     """
     domain, split = run.target, run.split(run.target)
-    seconds = run.seconds()
+    # Folders of stages that an earlier configuration asked for may still be there.
+    behind = run.behind("report")
+    seconds = {name: value for name, value in run.seconds().items() if name in behind}
     return ReportData(
         title=f"Q-BERT4Rec on {domain.name}",
         subtitle=domain.info.source,
@@ -54,9 +56,9 @@ def run_report(
             "seconds of all stages": round(sum(seconds.values())),
         },
         evaluations=results,
-        curves=_curves(run),
+        curves=_curves(run, behind),
         codebooks=codebook_levels(recommender.items.codes, recommender.items.codebook_sizes),
-        depths=_depths(run.path("fusion")),
+        depths=_depths(run.path("fusion")) if "fusion" in behind else {},
         users=_users(run, recommender),
         settings=_flat(run.config.to_dict()),
         notes=_notes(run, seconds),
@@ -74,7 +76,7 @@ def codebook_levels(codes: np.ndarray, sizes: Sequence[int]) -> list[CodebookLev
     return levels
 
 
-def _curves(run: Run) -> list[Curves]:
+def _curves(run: Run, stages: Collection[str]) -> list[Curves]:
     charts = [
         ("fusion", "Fusion (stage 1)", "loss", ("loss", "eval_loss", "eval_contrastive_loss")),
         (
@@ -92,6 +94,8 @@ def _curves(run: Run) -> list[Curves]:
     ]
     curves = []
     for stage, title, label, keys in charts:
+        if stage not in stages:
+            continue
         series = curves_from_history(_entries(run.path(stage)), keys)
         if series:
             curves.append(Curves(title, "Epoch", label, series))

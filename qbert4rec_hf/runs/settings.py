@@ -67,7 +67,10 @@ def override(value: dict[str, Any], assignments: list[str], *, parse: Any) -> di
         inner = result
         *sections, last = name.split(".")
         for section in sections:
-            following = inner.setdefault(section, {})
+            following = inner.get(section)
+            if following is None:
+                # Absent, or a section that the file names and leaves empty.
+                following = inner[section] = {}
             if not isinstance(following, dict):
                 raise QBert4RecError(f"--set {assignment!r}: {section} is a value, not a section")
             inner = following

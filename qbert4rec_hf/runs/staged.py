@@ -84,6 +84,11 @@ class StagedFolder:
         """The name of what a stage makes under this configuration."""
         return stage_fingerprint(name, self.inputs(name), self.stages[name].settings())
 
+    def behind(self, name: str) -> set[str]:
+        """Names of all stages that a stage rests on, directly or not, under this configuration."""
+        needs = self.stages[name].needs
+        return set(needs).union(*(self.behind(needed) for needed in needs))
+
     def seconds(self) -> dict[str, float]:
         """How long each finished stage took."""
         return {

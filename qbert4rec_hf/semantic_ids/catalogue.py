@@ -274,16 +274,17 @@ class ItemCatalog:
         """A catalogue with further items at the end of a domain; those present keep their IDs.
 
         Raises:
-            QBert4RecError: an id that is there already, or a semantic ID that is taken.
+            QBert4RecError: an id or semantic ID that is taken, or codes of another shape or range.
         """
         stop = self.domain_slice(domain).stop
+        check_codes(codes := np.asarray(codes), self.codebook_sizes, "codes of new items")
         number = self.domains.index(domain)
         sizes = list(self.domain_sizes)
         sizes[number] += len(item_ids)
         return ItemCatalog(
             [*self.item_ids[:stop], *item_ids, *self.item_ids[stop:]],
             [*self.titles[:stop], *titles, *self.titles[stop:]],
-            np.concatenate([self.codes[:stop], np.asarray(codes), self.codes[stop:]]),
+            np.concatenate([self.codes[:stop], codes, self.codes[stop:]]),
             self.codebook_sizes,
             self.domains,
             sizes,
@@ -360,6 +361,8 @@ class ItemCatalog:
             allow_shared, expected = info["allow_shared"], info["fingerprint"]
         except KeyError as error:
             raise QBert4RecError(f"{info_path} lacks {error}; copy the whole folder") from None
+        if not all(isinstance(part, list) for part in shape):
+            raise QBert4RecError(f"{info_path} is damaged (sizes must be lists); copy it again")
         item_ids, titles, domains, codes = read_table(path, len(shape[0]))
         try:
             catalog = cls(item_ids, titles, codes, *shape, allow_shared)

@@ -48,11 +48,14 @@ def test_the_verbs_do_their_stages(run_folder):
 
 
 def test_run_prints_the_table_again_without_work(run_folder, capsys):
+    manifests = {path: path.read_text() for path in run_folder.glob("*/stage.json")}
+    assert len(manifests) == 8
     assert main(["run", "--output-dir", str(run_folder)]) == 0
     captured = capsys.readouterr()
     assert "NDCG@10" in captured.out and "EASE" in captured.out
     assert "report.html" in captured.out
-    assert "started" not in captured.err
+    # Each attempt is counted in its manifest.
+    assert {path: path.read_text() for path in run_folder.glob("*/stage.json")} == manifests
 
 
 def test_the_card_of_a_run(run_folder, tmp_path, capsys):
@@ -85,6 +88,9 @@ def test_evaluate_agrees_with_the_report(run_folder, shop, tmp_path, capsys):
     reported = json.loads((run_folder / "report" / "system_0.json").read_text())
     assert measured[0]["results"] == reported["results"]
     assert measured[0]["protocol"]["candidates"].startswith("full catalogue")
+    assert main([*arguments, "--json", str(tmp_path)]) == 2
+    captured = capsys.readouterr()
+    assert f"cannot write {tmp_path}" in captured.err and "Popularity" in captured.out
 
 
 def test_recommend_prints_titles_and_scores(run_folder, shop, capsys):

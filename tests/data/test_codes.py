@@ -12,6 +12,7 @@ from qbert4rec_hf.data.codes import (
     load_codes,
     save_codes,
 )
+from qbert4rec_hf.data.domain import Domain
 from qbert4rec_hf.errors import QBert4RecError
 
 CODES = ImportedCodes(np.array([[1, 2], [0, 3], [1, 2], [3, 3]]), [4, 8], ["a", "b"])
@@ -68,6 +69,7 @@ def test_codebook_size_is_the_next_power_of_two(largest, size):
         (["007", "b", "c", "d"], [[1], [2], [3], [4, 5]], "row 3, column codes: 1 codes expected"),
         (["007", "b", "c", "d"], [[1], [2], [-3], [4]], "row 2, column codes: codes are integers"),
         (["007", "b", "c", "d"], [[1], [2], [None], [4]], "row 2, column codes: codes are integ"),
+        (["007", "b", "c", "b"], [[1], [2], [3], [4]], "row 3: item 'b' stands already in row 1"),
     ],
 )
 def test_malformed_codes_are_named(folder, ids, codes, message):
@@ -77,6 +79,22 @@ def test_malformed_codes_are_named(folder, ids, codes, message):
     with pytest.raises(QBert4RecError, match=message) as caught:
         load_codes(folder)
     assert "text.parquet" in str(caught.value)
+
+
+@pytest.mark.parametrize("metadata", ["{", "5", '{"codebook_sizes": 4}', '{"prefixes": ["a"]}'])
+def test_damaged_metadata_is_named(folder, domain, metadata):
+    save_codes({"text": CODES}, domain.item_ids, folder)
+    path = folder / "codes" / "text.parquet"
+    table = pq.read_table(path).replace_schema_metadata({"qbert4rec_codes": metadata})
+    pq.write_table(table, path)
+    with pytest.raises(QBert4RecError, match="text.parquet: "):
+        load_codes(folder)
+
+
+def test_codes_travel_with_the_folder(folder, domain):
+    save_codes({"text": CODES}, domain.item_ids, folder)
+    Domain.load(folder).save(folder)
+    np.testing.assert_array_equal(load_codes(folder)["text"].codes, CODES.codes)
 
 
 def test_codes_outside_their_codebook(folder, domain):

@@ -113,3 +113,10 @@ def test_no_folder(tmp_path):
 def test_sequences_outside_the_items_are_refused(items):
     with pytest.raises(QBert4RecError, match="item row 4 is outside the items table of 4 rows"):
         Domain.from_sequences(items, ["u"], Sequences.from_lists([[0, 4]]), name="x")
+
+
+def test_a_user_has_one_sequence(items):
+    with pytest.raises(QBert4RecError, match="user 'u' has two sequences"):
+        Domain.from_sequences(
+            items, ["u", "v", "u"], Sequences.from_lists([[0], [1], [2]]), name="x"
+        )

@@ -132,6 +132,7 @@ def test_several_splits_need_a_name(source):
         ("Toys.item2id", "B000\t0\nB001\t0\n", ["line 2", "already"]),
         ("Toys.item2id", "B000\t0\nB000\t1\n", ["line 2", "already"]),
         ("Toys.item2id", "", ["lists no items"]),
+        ("Toys.item2id", f"B000\t{10**20}\n", ["line 1", "number expected"]),
         ("Toys.item.json", '{"x": {}}', ["key 'x'", "item number"]),
         ("Toys.item.json", '{"0": "ball"}', ["key '0'", "an object expected"]),
         ("Toys.item.json", '{"0": {"title": 5}}', ["key '0'", "title must be text"]),
@@ -155,6 +156,12 @@ def test_malformed_files_are_named_with_their_key(source, name, content, parts):
     for part in (name, *parts):
         assert part in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_two_code_files_of_one_key(source):
+    (source / "Toys.index-vitemb.json").write_text((source / "Toys.index.json").read_text())
+    with pytest.raises(QBert4RecError, match="both be the codes 'vitemb'"):
+        import_published(source)
 
 
 def test_a_folder_that_is_no_split(tmp_path):

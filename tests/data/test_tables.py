@@ -57,6 +57,7 @@ def test_items(folder, column, values, parts):
         ("user_id", None, ["row 5", "null or empty"]),
         ("timestamp", None, ["row 5", "null where other rows have one"]),
         ("timestamp", 3.25, ["row 5", "3.25 is no whole number"]),
+        ("timestamp", 1e30, ["row 5", "1e+30 is no whole number"]),
     ],
 )
 def test_interactions(folder, column, value, parts):
@@ -68,6 +69,8 @@ def test_interactions(folder, column, value, parts):
 
 
 def test_time_stamps_of_a_wrong_type(folder):
+    replace_column(folder / "interactions.parquet", "timestamp", [2**63] * 8, pa.uint64())
+    expect(folder, "interactions.parquet", "column timestamp", "64 bits", "larger")
     replace_column(folder / "interactions.parquet", "timestamp", ["monday"] * 8)
     expect(folder, "interactions.parquet", "column timestamp", "integers, dates", "string")
 

@@ -30,6 +30,19 @@ def test_item_graph_uses_the_recency_of_each_protocol(shop):
     assert not np.array_equal(scores[ALL_ITEMS], scores[UNSEEN_ITEMS])
 
 
+def test_a_graph_that_is_mixed_into_a_model_is_judged_by_its_own_recency(shop, tmp_path):
+    tuned = ItemGraphPrior.fit(shop.train, shop.num_items, recency=0.5)
+    mixed = tuned.with_recency(1.0).with_recency(0.9)
+    mixed.save(tmp_path / "graph")
+    alone = item_graph_scorer(tuned)(shop.histories)
+    for prior in (mixed, ItemGraphPrior.load(tmp_path / "graph")):
+        scores = item_graph_scorer(prior)(shop.histories)
+        for protocol in (ALL_ITEMS, UNSEEN_ITEMS):
+            np.testing.assert_array_equal(scores[protocol], alone[protocol])
+            # What the mixture uses is another one.
+            assert not np.array_equal(scores[protocol], prior.score(shop.histories))
+
+
 def test_both_baselines_by_name(shop):
     prior = ItemGraphPrior.fit(shop.train, shop.num_items, regularization=5)
     systems = baseline_scorers(shop.train, shop.num_items, prior)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from safetensors.numpy import save_file
 
 from qbert4rec_hf.errors import QBert4RecError
 from qbert4rec_hf.features.base import (
@@ -57,6 +58,9 @@ def test_broken_folders(shared_domain, tmp_path):
     encoder = TfidfTextEncoder(dim=2)
     encoder.fit([shared_domain])
     encoder.save(tmp_path)
+    save_file({"axes": encoder.state()["axes"]}, tmp_path / "state.safetensors")
+    with pytest.raises(QBert4RecError, match="state.safetensors lacks 'idf'"):
+        FeatureEncoder.load(tmp_path)
     (tmp_path / "state.safetensors").unlink()
     with pytest.raises(QBert4RecError, match="state.safetensors does not exist"):
         FeatureEncoder.load(tmp_path)
@@ -65,6 +69,7 @@ def test_broken_folders(shared_domain, tmp_path):
     (tmp_path / "encoder.json").write_text(json.dumps(about))
     with pytest.raises(QBert4RecError, match="newer version"):
         FeatureEncoder.load(tmp_path)
-    (tmp_path / "encoder.json").write_text("[]")
-    with pytest.raises(QBert4RecError, match="does not describe an encoder"):
-        FeatureEncoder.load(tmp_path)
+    for content in ("[]", '{"kind": "tfidf"}', '{"kind": [], "config": {}}'):
+        (tmp_path / "encoder.json").write_text(content)
+        with pytest.raises(QBert4RecError, match="does not describe an encoder"):
+            FeatureEncoder.load(tmp_path)

@@ -118,6 +118,20 @@ def test_interrupted_encoding_goes_on(domain, tmp_path, monkeypatch):
     assert not (tmp_path / "cache.partial").exists()
 
 
+def test_modalities_of_like_names_keep_their_shards(domain, tmp_path, monkeypatch):
+    names = ("text", "text-long")
+    encoders = EncoderSet(
+        {name: TfidfTextEncoder(dim=4, modality=name) for name in names}, shard_size=5
+    ).fit([domain])
+    with monkeypatch.context() as patch:
+        count_calls(encoders["text-long"], patch, fail_at=2)
+        with pytest.raises(KeyboardInterrupt):
+            encoders.encode_domain(domain, tmp_path / "cache")
+    calls = [count_calls(encoders[name], monkeypatch) for name in names]
+    encoders.encode_domain(domain, tmp_path / "cache")
+    assert calls == [[], [2]]
+
+
 def test_shards_of_another_encoder_are_not_used(domain, tmp_path, monkeypatch):
     first = make_set(domain)
     with monkeypatch.context() as patch:
@@ -163,4 +177,7 @@ def test_errors(shared_domain, tmp_path):
     about["config"]["max_ngram"] = 1
     path.write_text(json.dumps(about))
     with pytest.raises(QBert4RecError, match="is not the encoder that encoders.json names"):
+        EncoderSet.load(tmp_path / "features")
+    (tmp_path / "features" / "encoders.json").write_text('{"encoders": {"text": "tfidf"}}')
+    with pytest.raises(QBert4RecError, match="encoders.json does not list encoders"):
         EncoderSet.load(tmp_path / "features")

@@ -67,9 +67,12 @@ def test_a_broken_folder_names_its_file(tmp_path):
     (tmp_path / "text.safetensors").write_bytes(b"rubbish")
     with pytest.raises(QBert4RecError, match="text.safetensors"):
         ItemFeatures.load(tmp_path)
-    (tmp_path / "index.json").write_text("{}")
-    with pytest.raises(QBert4RecError, match="index.json"):
-        ItemFeatures.load(tmp_path)
+    modalities = ("[]", '{"text": "text.safetensors"}', '{"text": {}}')
+    broken = [f'{{"item_ids": ["a"], "modalities": {each}}}' for each in modalities]
+    for content in ("{}", *broken):
+        (tmp_path / "index.json").write_text(content)
+        with pytest.raises(QBert4RecError, match="index.json"):
+            ItemFeatures.load(tmp_path)
 
 
 @settings(max_examples=30, deadline=None)

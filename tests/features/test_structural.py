@@ -159,5 +159,7 @@ def test_spectral_repeats_and_follows_renumbering():
 def test_spectral_of_few_items_warns(caplog):
     result = spectral(Sequences.from_lists([[0, 1, 2]]), 3, dim=8)
     assert result.dim == 8 and "2 axes instead of 8" in caplog.text
+    with pytest.raises(QBert4RecError, match="1 or more, got 0"):
+        spectral(Sequences.from_lists([[0, 1, 2]]), 3, dim=0)
     with pytest.raises(QBert4RecError, match="no graph"):
         spectral(Sequences.from_lists([[0], [1]]), 3)

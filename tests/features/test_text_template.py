@@ -46,12 +46,14 @@ def test_settings_come_back():
     assert template_of(None) == TextTemplate()
 
 
-@pytest.mark.parametrize("settings", [{"fields": []}, {"fields": ["a", "a"]}, {"fields": "title"}])
-def test_bad_fields(settings):
+@pytest.mark.parametrize("fields", [[], ["a", "a"], "title", 5, [["title"]]])
+def test_bad_fields(fields):
     with pytest.raises(QBert4RecError, match="fields"):
-        TextTemplate(**settings)
+        template_of({"fields": fields})
 
 
 def test_unknown_setting():
     with pytest.raises(QBert4RecError, match="'field'"):
         template_of({"field": ["title"]})
+    with pytest.raises(QBert4RecError, match="mapping of settings .*'title'"):
+        template_of("title")

@@ -245,6 +245,9 @@ def test_gradient_checkpointing_gives_the_same_gradient():
         (lambda f, m, i: (f | {"text": f["image"]}, m, i), r"takes \[items, vectors, 7\]"),
         (lambda f, m, i: ({}, m, i), "empty"),
         (lambda f, m, i: (f, m, i + 1), "outside the 40 own queries"),
+        (lambda f, m, i: (f, m, i[:1]), "the batch has 40 items"),
+        (lambda f, m, i: (f | {"image": f["image"][:7]}, m, i), "'image'.* the 40 items"),
+        (lambda f, m, i: (f, m | {"text": m["text"][:, :1]}, i), "'text'.* the 40 items"),
     ],
 )
 def test_bad_input_is_named(change, reason):

@@ -194,6 +194,8 @@ def test_residual_kmeans_has_nothing_to_train():
     [
         (lambda m: m(torch.randn(2, 5)), r"takes \[items, 12\]"),
         (lambda m: m.encode(torch.randn(5)), r"takes \[items, 12\]"),
+        (lambda m: m.initialize(torch.randn(2, 5)), r"takes \[items, 12\]"),
+        (lambda m: m.initialize(torch.randn(0, 12)), "no embeddings"),
         (lambda m: m.decode(torch.tensor([[0, 16, 0]])), "code 16 in row 0, level 1"),
         (lambda m: m.decode(torch.tensor([[0, 0]])), r"expected \[items, 3\]"),
     ],

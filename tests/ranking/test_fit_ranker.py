@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from tiny_sequence import make_model
 
 from qbert4rec_hf.data.sequences import Sequences
 from qbert4rec_hf.data.split import leave_one_out
+from qbert4rec_hf.errors import QBert4RecError
 from qbert4rec_hf.ranking.fit_ranker import RankingSettings, fit_ranker
 
 SMALL = RankingSettings(regularizations=[5.0, 50.0], recencies=[0.5, 1.0], weights=[0.0, 0.5])
@@ -43,3 +45,20 @@ def test_a_domain_that_nobody_can_be_evaluated_in():
     fitted = fit_ranker(make_model(), split_of([[0, 1], [2, 1]]), SMALL)
     assert fitted.mixture is None and fitted.graph_trials == []
     assert fitted.ranker.prior.popularity[1] == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"regularizations": []},
+        {"regularizations": [0.0]},
+        {"recencies": [1.5]},
+        {"weights": []},
+        {"weights": [0.5, 2.0]},
+        {"max_per_row": 0},
+        {"max_users": 0},
+    ],
+)
+def test_settings_that_cannot_be_are_refused_at_once(wrong):
+    with pytest.raises(QBert4RecError, match=next(iter(wrong))):
+        RankingSettings(**wrong)

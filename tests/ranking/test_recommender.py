@@ -104,12 +104,21 @@ def test_items_cannot_be_added_without_their_encoders(recommender):
         recommender.add_items([{"item_id": "x", "title": "red"}])
 
 
+@pytest.mark.parametrize("wrong", [[1, 2], [None], [["item-1"], 3]])
+def test_what_is_no_history_is_named(recommender, wrong):
+    with pytest.raises(QBert4RecError, match="histories must be item ids"):
+        recommender.recommend(wrong)
+
+
 def test_update_follows_the_log(recommender):
     log = pd.DataFrame({"user_id": ["a", "a", "b", "b"] * 10, "item_id": ["item-4", "item-9"] * 20})
+    before = recommender.ranker.prior
     recommender.update(log)
     assert recommender.ranker.prior.popularity.tolist() == [0] * 4 + [20] + [0] * 4 + [20]
     weights = recommender.ranker.weights
     assert recommender.ranker.prior.info["regularization"] == 5.0 and weights[UNSEEN_ITEMS] == 0.6
+    assert recommender.ranker.prior.recency == before.recency
+    assert recommender.ranker.prior.own_recency == before.own_recency
     assert recommender.recommend([], top_k=1)[0].item_id in ("item-4", "item-9")
     with pytest.raises(QBert4RecError, match="item-77"):
         recommender.update(pd.DataFrame({"user_id": ["a"], "item_id": ["item-77"]}))

@@ -39,6 +39,17 @@ def test_the_seed_reaches_every_section_that_has_none_of_its_own():
     assert again.seed == again.fusion.seed == again.finetune.seed == 6
 
 
+def test_an_assigned_seed_reaches_every_section_of_a_resolved_file():
+    values = RunConfig.from_dict({"seed": 5}).to_dict()
+    config = RunConfig.from_dict(change(values, ["fusion.seed=9", "seed=6"]))
+    assert config.seed == config.quantizer.seed == config.finetune.seed == 6
+    assert config.fusion.seed == 9
+
+
+def test_an_empty_section_takes_assignments():
+    assert change({"fusion": None}, ["fusion.epochs=2"]) == {"fusion": {"epochs": 2}}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -56,7 +67,15 @@ def test_the_seed_reaches_every_section_that_has_none_of_its_own():
         ("finetune: {learning_rate: fast}", "finetune.learning_rate must be a number"),
         ("model: {preset: huge}", "model.preset must be one of small, paper, got 'huge'"),
         ("finetune: {preset: papre}", "finetune.preset must be one of recipe, paper"),
+        ("finetune: {preset: [paper]}", "finetune.preset must be"),
         ("seed: [1]", "seed must be a whole number"),
+        ("seed: -1", "seed is -1; it must be from 0"),
+        ("fusion: {seed: -1}", "fusion.seed is -1"),
+        ("fusion: {epochs: 0}", "fusion.epochs is 0; it must be above 0"),
+        ("model: {hidden_size: 30, num_attention_heads: 4}", "hidden_size 30 is not a multiple"),
+        ("ranking: {weights: []}", "ranking: weights is []"),
+        ("evaluation: {batch_size: 0}", "evaluation: batch_size is 0"),
+        ("evaluation: {example_users: -1}", "evaluation: example_users is -1"),
         ("- a", "must hold a mapping"),
         ("a: [", "cannot be read as YAML"),
     ],

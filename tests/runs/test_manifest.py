@@ -131,6 +131,12 @@ def test_files_of_others_are_not_overwritten(tmp_path):
     assert (tmp_path / "fusion" / "thesis.txt").read_text() == "x"
 
 
+def test_a_file_in_the_place_of_a_stage_is_named(tmp_path):
+    (tmp_path / "fusion").write_text("x")
+    with pytest.raises(QBert4RecError, match="fusion is a file"):
+        run(tmp_path / "fusion", Work())
+
+
 def test_a_needed_stage_names_the_command(tmp_path):
     with pytest.raises(QBert4RecError, match="qbert4rec fuse --output-dir"):
         require_finished(tmp_path / "fusion", "fusion", "fuse")

@@ -34,6 +34,19 @@ def test_every_part_of_the_page_is_filled(data):
     assert report.settings["fusion.epochs"] == 1
 
 
+def test_stages_that_are_no_longer_asked_for_are_left_out(run_copy):
+    asked = Run.open(run_copy)
+    with_all = run_report(asked, Recommender.from_pretrained(asked.path("model")), [])
+    run = Run.open(run_copy, assignments=["evaluation.from_scratch=false"])
+    report = run_report(run, Recommender.from_pretrained(run.path("model")), [])
+    assert run.path("from_scratch").is_dir()
+    assert "From random weights" in " ".join(chart.title for chart in with_all.curves)
+    assert "From random weights" not in " ".join(chart.title for chart in report.curves)
+    assert "from_scratch" in with_all.notes[0] and "from_scratch" not in report.notes[0]
+    codes = Run.open(run_copy, assignments=["semantic_ids.source=codes"])
+    assert codes.behind("report") == {"semantic_ids", "pretrain", "finetune", "model"}
+
+
 def test_users_show_what_recommend_returns(data):
     run, report = data
     recommender = Recommender.from_pretrained(run.path("model"))

@@ -134,6 +134,12 @@ def test_what_cannot_be_a_catalogue(changes, message):
         make(**changes)
 
 
+@pytest.mark.parametrize("codes", [[0], [[0, 0, 0]], [[0, 9]]])
+def test_codes_of_new_items_must_fit(codes):
+    with pytest.raises(QBert4RecError, match="codes of new items"):
+        make().add(["new"], [None], np.array(codes), "light")
+
+
 def test_absent_titles_may_be_nan():
     assert make(titles=["Rope", float("nan"), None, "Lamp", "Shade"]).titles[1:3] == [None, None]
 
@@ -205,6 +211,10 @@ def test_damaged_files_are_named(tmp_path):
     with pytest.raises(QBert4RecError, match="catalog.parquet does not exist"):
         ItemCatalog.load(tmp_path)
     info = json.loads((tmp_path / "catalog.json").read_text())
+    for name, value in (("codebook_sizes", 4), ("domains", "garden")):
+        (tmp_path / "catalog.json").write_text(json.dumps(info | {name: value}))
+        with pytest.raises(QBert4RecError, match="catalog.json is damaged"):
+            ItemCatalog.load(tmp_path)
     del info["domains"]
     (tmp_path / "catalog.json").write_text(json.dumps(info))
     with pytest.raises(QBert4RecError, match="catalog.json lacks 'domains'"):

@@ -80,10 +80,13 @@ def make_demo_domains(
         The domain folders, in the order of `DEMO_PRETRAIN` and then `DEMO_TARGET`.
 
     Raises:
-        QBert4RecError: the scale is not positive, or the folder cannot be written.
+        QBert4RecError: the scale is not positive, the seed negative, or the folder cannot be
+            written.
     """
     if not scale > 0:
         raise QBert4RecError(f"scale must be above 0, got {scale}")
+    if seed < 0:
+        raise QBert4RecError(f"seed must be 0 or more, got {seed}")
     return [
         _make_shop(shop, number, Path(folder) / shop.name, seed, scale)
         for number, shop in enumerate(tqdm(_SHOPS, desc="Demo shops", unit="shop"))
