@@ -170,14 +170,6 @@ class ItemGraphPrior:
         weighted = _weighted_histories(histories, self.num_items, recency)
         return (weighted @ self.weights).toarray()
 
-    def similar_items(self, item: int, k: int = 10) -> tuple[np.ndarray, np.ndarray]:
-        """The items that `item` speaks for most: rows `[<= k]` and weights, strongest first."""
-        start, end = self.weights.indptr[item : item + 2]
-        rows, values = self.weights.indices[start:end], self.weights.data[start:end]
-        order = np.argsort(-values, kind="stable")
-        order = order[values[order] > 0][:k]
-        return rows[order].astype(np.int64), values[order]
-
     @property
     def own_recency(self) -> dict[str, float]:
         """The recency that suits the graph by itself, where another one was set to mix it."""

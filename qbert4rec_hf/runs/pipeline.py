@@ -12,6 +12,7 @@ from ..data.domain import Domain
 from ..data.split import LeaveOneOut, leave_one_out
 from ..errors import QBert4RecError
 from ..evaluation.result import EvaluationResult
+from ..files import fingerprint
 from .config import CONFIG_FILE, RunConfig, change, read_yaml, reseed
 from .lock import run_lock
 from .manifest import StageManifest, folder_fingerprint, require_finished
@@ -126,11 +127,15 @@ class Run(StagedFolder):
 
     @cached_property
     def outside_inputs(self) -> dict[str, str]:
-        """Fingerprints of the domain folders, which every stage depends on."""
-        return {
+        """Fingerprints of the domain folders and of their roles, which every stage depends on."""
+        found = {
             f"domain {name}": folder_fingerprint(domain.path)
             for name, domain in self.domains.items()
         }
+        if len(self.domains) > 1:
+            # The same folders in another order, or with another target, are another run.
+            found["roles of the domains"] = fingerprint(self.pretrain_names, self.target.name)
+        return found
 
     @property
     def pretrain_names(self) -> list[str]:

@@ -36,7 +36,11 @@ def run_stages(run: Run) -> list[Stage]:
         return lambda: {name: dataclasses.asdict(getattr(config, name)) for name in names}
 
     def features_settings() -> dict[str, Any]:
-        return {**section("features")(), "files": outside_files(config.features)}
+        return {
+            **section("features")(),
+            "files": outside_files(config.features),
+            "seed": config.seed,
+        }
 
     table: list[tuple[str, str, tuple[str, ...], Callable[[], dict[str, Any]], Callable]] = [
         ("features", "features", (), features_settings, _features),

@@ -126,7 +126,8 @@ tokenizer = AutoTokenizer.from_pretrained("shop/tiny", trust_remote_code=True)
 encoder = AutoModel.from_pretrained("shop/tiny", trust_remote_code=True)
 
 # The same history as semantic IDs; catalog.parquet holds those of all items.
-inputs = tokenizer("<a_1><b_2>", return_tensors="pt")
+history = "<a_1><b_2>"
+inputs = tokenizer(history, return_tensors="pt")
 scores = model.score_items(**inputs)  # a log-probability for each row of catalog.parquet
 ```
 

@@ -166,16 +166,6 @@ def test_saved_and_loaded_scores_are_bit_equal(histories, method, tmp_path):
     assert {path.name for path in (tmp_path / "item_graph").iterdir()} == {GRAPH_FILE, INFO_FILE}
 
 
-def test_similar_items_are_of_the_same_group(histories):
-    prior = ItemGraphPrior.fit(histories, NUM_ITEMS, regularization=5)
-    rows, weights = prior.similar_items(14, k=5)
-    assert len(rows) == 5
-    assert ((rows >= 13) & (rows < 26)).all()
-    assert 14 not in rows
-    assert (np.diff(weights) <= 0).all()
-    assert len(prior.similar_items(UNUSED)[0]) == 0
-
-
 def test_an_empty_shop_has_an_empty_graph():
     for method in ("closed_form", "sparse"):
         prior = ItemGraphPrior.fit(Sequences.from_lists([]), 3, method=method)

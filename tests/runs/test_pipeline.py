@@ -91,6 +91,25 @@ def test_a_changed_setting_redoes_what_follows_from_it(run_copy):
     assert redone(run_copy, before) == {"finetune", "from_scratch", "model", "report"}
 
 
+@pytest.mark.parametrize(
+    ("target", "pretrained"),
+    [
+        ("weekend", ["home", "outdoor"]),
+        ("weekend", ["outdoor", "home", "weekend"]),
+        ("home", ["outdoor", "weekend"]),
+    ],
+)
+def test_the_same_domains_in_other_roles_are_another_run(run_copy, shops, target, pretrained):
+    before = Run.open(run_copy).fingerprint("features")
+    assert StageManifest.load(run_copy / "features").fingerprint == before
+    run = Run.open(
+        run_copy,
+        domain=str(shops / target),
+        pretrain_domains=[str(shops / name) for name in pretrained],
+    )
+    assert run.fingerprint("features") != before
+
+
 def test_a_stage_by_itself_asks_for_the_one_before(run_copy):
     shutil.rmtree(run_copy / "fusion")
     with pytest.raises(QBert4RecError, match="qbert4rec fuse --output-dir"):

@@ -156,7 +156,10 @@ def make_interactions(
     for number in numbers:
         history = shop.draw()
         gaps = np.maximum(rng.exponential(20 * _DAY, size=len(history)), 600.0)
-        gaps[rng.random(len(history)) < SAME_ORDER] = 0.0
+        same_order = rng.random(len(history)) < SAME_ORDER
+        # A tie could put a cold item before the item that it came after.
+        same_order[-1] &= not shop.is_cold[history[-1]]
+        gaps[same_order] = 0.0
         times = _START + int(rng.integers(_SPAN)) + np.cumsum(gaps).astype(np.int64)
         users += [f"u{number}"] * len(history)
         items += [products[row].item_id for row in history]

@@ -139,6 +139,20 @@ def test_knowing_the_order_of_purchases_beats_popularity():
     assert hit_rate(by_move) > max(0.3, 3 * popular)
 
 
+def test_cold_items_are_nobodys_last_but_one_however_ties_fall():
+    rng = np.random.default_rng(3)
+    products = make_catalog(("Camping", "Cycling"), 120, "X", rng)
+    cold = {product.item_id for product in products if product.is_cold}
+    table = make_interactions(products, 4000, 6, rng)
+    taken = table[table["item_id"].isin(cold)]
+    latest = table.groupby("user_id")["timestamp"]
+    ties = (table["timestamp"] == table["user_id"].map(latest.max())).groupby(table["user_id"])
+    # Each is the only interaction at its user's latest time.
+    assert len(taken) > 30
+    assert (taken["timestamp"] == taken["user_id"].map(latest.max())).all()
+    assert (taken["user_id"].map(ties.sum()) == 1).all()
+
+
 @pytest.mark.parametrize("scale", [0, -1.0, float("nan")])
 def test_a_scale_of_nothing_is_refused(tmp_path, scale):
     with pytest.raises(QBert4RecError, match="scale must be above 0"):
