@@ -1,8 +1,19 @@
-"""Makes `laws` importable from every test folder."""
+"""Makes `laws` importable from every test folder, and keeps tests from changing each other."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
+import pytest
+from transformers.utils import logging
+
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(autouse=True)
+def _restore_verbosity():
+    """The command line turns transformers' log down for its whole process."""
+    before = logging.get_verbosity()
+    yield
+    logging.set_verbosity(before)
