@@ -12,8 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)
-def _restore_verbosity():
-    """The command line turns transformers' log down for its whole process."""
-    before = logging.get_verbosity()
+def _own_verbosity():
+    """The command line turns transformers' log down for its whole process, fixtures included."""
+    logging.set_verbosity_warning()
     yield
-    logging.set_verbosity(before)

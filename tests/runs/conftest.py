@@ -22,8 +22,11 @@ SHORT = [
     "model.hidden_size=16",
     "model.num_hidden_layers=1",
     "model.num_attention_heads=2",
+    # Small batches, or an epoch is one step, which the warm-up takes at a rate of zero.
     "pretrain.epochs=1",
+    "pretrain.batch_size=16",
     "finetune.epochs=2",
+    "finetune.batch_size=16",
     "ranking.regularizations=[50.0]",
     "ranking.recencies=[0.8]",
     "ranking.weights=[0.0, 0.5]",
@@ -31,6 +34,12 @@ SHORT = [
     "evaluation.pretrained_only=true",
     "evaluation.example_users=2",
 ]
+
+
+@pytest.fixture(scope="session")
+def short() -> list[str]:
+    """Settings with which a run takes seconds."""
+    return SHORT
 
 
 @pytest.fixture(scope="session")

@@ -72,10 +72,11 @@ def test_the_row_without_fine_tuning_is_the_pretrained_model_on_the_new_catalogu
         name=PRETRAINED_ONLY,
     )
     assert reported[PRETRAINED_ONLY].metric() == expected.metric()
+    # Ranks, since the metrics of these few users may agree by chance.
     first, second = (
-        reported[name].to_dict()["results"] for name in (PRETRAINED_ONLY, FROM_SCRATCH)
+        reported[name].protocols["all_items"].ranks for name in (PRETRAINED_ONLY, FROM_SCRATCH)
     )
-    assert first != second
+    assert (first != second).any()
 
 
 def test_threads_are_the_runs_and_make_no_stage_outdated(run_copy, monkeypatch):
