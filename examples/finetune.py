@@ -26,7 +26,6 @@ from qbert4rec_hf import (
     QBert4RecForMaskedLM,
     QBert4RecTokenizer,
     Recommender,
-    leave_one_out,
 )
 from qbert4rec_hf.evaluation.evaluator import evaluate_ranker
 from qbert4rec_hf.evaluation.tables import markdown_table
@@ -52,10 +51,10 @@ class Arguments:
 def main() -> None:
     (arguments,) = HfArgumentParser(Arguments).parse_args_into_dataclasses()
 
-    # 1. Histories, the last item of each for the test and the one before for validation.
+    # 1. Histories, split as the domain asks for it: by default the last item of each is for the
+    #    test and the one before for validation.
     domain = Domain.load(arguments.domain)
-    user_ids, sequences = domain.sequences()
-    split = leave_one_out(sequences, user_ids)
+    split = domain.split()
 
     # 2. The model: codes that it learnt elsewhere, items that are new to it.
     catalog = ItemCatalog.load(arguments.catalog)
@@ -100,6 +99,7 @@ def main() -> None:
         split.targets("test"),
         train=split.train,
         num_items=len(domain),
+        splitting=split.splitting("test"),
     )
     print(markdown_table([result]))
     recommender = Recommender(

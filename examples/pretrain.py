@@ -17,7 +17,7 @@ from typing import Literal
 from accelerate import PartialState
 from transformers import HfArgumentParser
 
-from qbert4rec_hf import Domain, ItemCatalog, QBert4RecTokenizer, leave_one_out
+from qbert4rec_hf import Domain, ItemCatalog, QBert4RecTokenizer
 from qbert4rec_hf.runs.sequence_stages import domain_histories
 from qbert4rec_hf.training.build_sequence_model import build_sequence_model
 from qbert4rec_hf.training.sequence_settings import PRETRAINING, SequenceSettings
@@ -43,10 +43,7 @@ def main() -> None:
 
     # 1. Histories: validation and test items are split off before anything else happens.
     domains = [Domain.load(folder) for folder in arguments.domains]
-    splits = []
-    for domain in domains:
-        user_ids, sequences = domain.sequences()
-        splits.append(leave_one_out(sequences, user_ids))
+    splits = [domain.split() for domain in domains]
 
     # 2. Semantic IDs of all domains, and a model that ranks these items. Histories number items by
     #    their row, so the catalogue must hold the same items in the same rows.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .data.domain import Domain
     from .data.import_published import import_published
     from .data.sequences import Sequences
-    from .data.split import LeaveOneOut, leave_one_out
+    from .data.split import Split, leave_one_out, temporal_split
     from .features.encoder_set import EncoderSet
     from .features.store import ItemFeatures, ModalityFeatures
     from .fusion.configuration_fusion import QBert4RecFusionConfig
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .sequence.configuration_qbert4rec import QBert4RecConfig
     from .sequence.data_collator import DataCollatorForMultiMask
     from .sequence.modeling_qbert4rec import QBert4RecForMaskedLM, QBert4RecModel
+    from .training.push_model_folder import PushModelFolder
 
 __version__ = "0.1.0"
 
@@ -46,8 +47,8 @@ _MODULES = {
     "ItemCatalog": "semantic_ids.catalogue",
     "ItemFeatures": "features.store",
     "ItemGraphPrior": "ranking.item_graph",
-    "LeaveOneOut": "data.split",
     "ModalityFeatures": "features.store",
+    "PushModelFolder": "training.push_model_folder",
     "QBert4RecConfig": "sequence.configuration_qbert4rec",
     "QBert4RecForMaskedLM": "sequence.modeling_qbert4rec",
     "QBert4RecFusionConfig": "fusion.configuration_fusion",
@@ -59,10 +60,12 @@ _MODULES = {
     "Recommender": "ranking.recommender",
     "RunConfig": "runs.config",
     "Sequences": "data.sequences",
+    "Split": "data.split",
     "import_published": "data.import_published",
     "leave_one_out": "data.split",
     "make_demo_domains": "data.demo",
     "run_domain": "runs.pipeline",
+    "temporal_split": "data.split",
 }
 
 __all__ = [
@@ -72,8 +75,8 @@ __all__ = [
     "ItemCatalog",
     "ItemFeatures",
     "ItemGraphPrior",
-    "LeaveOneOut",
     "ModalityFeatures",
+    "PushModelFolder",
     "QBert4RecConfig",
     "QBert4RecError",
     "QBert4RecForMaskedLM",
@@ -86,12 +89,14 @@ __all__ = [
     "Recommender",
     "RunConfig",
     "Sequences",
+    "Split",
     "__version__",
     "import_published",
     "leave_one_out",
     "make_demo_domains",
     "register",
     "run_domain",
+    "temporal_split",
 ]
 
 
@@ -108,10 +113,18 @@ def __dir__() -> list[str]:
 
 
 def register() -> None:
-    """Registers the three families and the tokenizer with the Auto classes; twice is harmless."""
-    from ._registration import register_families
+    """Registers families, tokenizer and pipeline with transformers; twice is harmless.
+
+    Raises:
+        QBert4RecError: torch or transformers is older than this package needs.
+    """
+    from ._versions import check_versions
+
+    check_versions()
+    from ._registration import register_families, register_pipeline
 
     register_families()
+    register_pipeline()
 
 
 # The command line program answers `--help` without loading torch: there, and only there, its verbs

@@ -9,6 +9,7 @@ TIMESTAMP = "timestamp"
 TITLE = "title"
 TEXT = "text"
 IMAGES = "images"
+IMAGE_URLS = "image_urls"
 CODES = "codes"
 DOMAIN = "domain"
 COLLIDES = "collides"
@@ -19,6 +20,7 @@ INTERACTIONS = "interactions"
 DOMAIN_FILE = "domain.json"
 CODES_FOLDER = "codes"
 CARD_FILE = "README.md"
+PREPARATION_FILE = "preparation.json"
 
 # Modalities, in the order in which fusion and reports list them.
 TEXT_MODALITY = "text"
@@ -34,3 +36,7 @@ ITEM_GRAPH_FOLDER = "item_graph"
 CATALOG_FILE = "catalog.parquet"
 CATALOG_INFO_FILE = "catalog.json"
 RECOMMENDER_FILE = "recommender.json"
+NEW_ITEMS_FILE = "new_items.json"
+
+# What makes a folder a stage of a run.
+STAGE_FILE = "stage.json"

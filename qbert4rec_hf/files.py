@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from .errors import QBert4RecError
+
+_DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def read_json(path: str | os.PathLike) -> Any:
@@ -71,6 +74,34 @@ def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
         ) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def inside(folder: str | os.PathLike, name: str, source: str | os.PathLike) -> Path:
+    """The path of a file or folder that another file names; it must lie inside `folder`.
+
+    Folders come from strangers, so a name in one of their files is never trusted to stay there.
+
+    Args:
+        folder: where the named file is.
+        name: relative path as the file has it.
+        source: the file that names it, for the message.
+
+    Raises:
+        QBert4RecError: an absolute path, or one that leaves the folder.
+    """
+    if not stays_inside(name):
+        raise QBert4RecError(
+            f"{source} names {name!r}, which is not inside {folder}; do not trust this folder, or "
+            "give a path relative to it"
+        )
+    return Path(folder) / name
+
+
+def stays_inside(name: str) -> bool:
+    """Whether a path, joined to a folder, stays inside it on every system."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    leaves = path.is_absolute() or ".." in path.parts or _DRIVE.match(name)
+    return bool(path.parts) and not leaves and "\0" not in name
 
 
 def make_folder(path: str | os.PathLike) -> Path:

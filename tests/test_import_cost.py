@@ -58,6 +58,7 @@ def test_our_own_layers_stay_unloaded(added):
     # Fusion, quantizer, sequence: their modelling files; semantic_ids: the tokenizer.
     assert loaded <= {
         "_registration",
+        "_versions",
         "errors",
         "columns",
         "files",
@@ -83,6 +84,15 @@ for model in (qbert4rec_hf.QBert4RecModel, QBert4RecFusionModel, QBert4RecQuanti
 assert AutoModelForMaskedLM._model_mapping[QBert4RecConfig] is QBert4RecForMaskedLM
 assert TOKENIZER_MAPPING[QBert4RecConfig] is QBert4RecTokenizer
 qbert4rec_hf.register()
+# Pipelines, which load parts of torchvision, are told of ours when somebody uses them.
+import sys
+assert "transformers.pipelines" not in sys.modules
+from transformers.pipelines import PIPELINE_REGISTRY
+task = PIPELINE_REGISTRY.supported_tasks["next-item-recommendation"]
+qbert4rec_hf.register()
+assert PIPELINE_REGISTRY.supported_tasks["next-item-recommendation"] is task
+assert task["impl"].__name__ == "NextItemRecommendationPipeline"
+assert not [finder for finder in sys.meta_path if "qbert4rec_hf" in type(finder).__module__]
 """
     run_python(code)
 

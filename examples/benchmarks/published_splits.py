@@ -27,7 +27,6 @@ from transformers import HfArgumentParser
 
 from qbert4rec_hf.data.codes import ImportedCodes, join_codes
 from qbert4rec_hf.data.import_published import ImportedDomain, import_published
-from qbert4rec_hf.data.split import LeaveOneOut, leave_one_out
 from qbert4rec_hf.evaluation.baselines import item_graph_scorer, popularity_scorer
 from qbert4rec_hf.evaluation.evaluator import evaluate_ranker
 from qbert4rec_hf.evaluation.result import EvaluationResult
@@ -67,8 +66,7 @@ class Split:
     def __init__(self, data_dir: str):
         self.imported: ImportedDomain = import_published(data_dir)
         domain = self.imported.domain
-        user_ids, sequences = domain.sequences()
-        self.split: LeaveOneOut = leave_one_out(sequences, user_ids)
+        self.split = domain.split()
         self.name = domain.name
         self.num_items = len(domain)
         self._graph = None
@@ -91,6 +89,7 @@ class Split:
             self.split.targets("test"),
             train=self.split.train,
             num_items=self.num_items,
+            splitting=self.split.splitting("test"),
             name=name,
         )
 
@@ -269,8 +268,8 @@ def record(row: str, title: str, result, facts: dict, arguments: Arguments, seco
     }
 
 
-def table(rows: list[dict], title: str) -> str:
-    """All rows as Markdown, one table a seen-item rule."""
+def table(rows: list[dict], title: str, note: str) -> str:
+    """All rows as Markdown, one table a seen-item rule; `note` stands under each."""
     parts = [f"# {title}, test split, full catalogue ranked\n"]
     for protocol, heading in zip(
         PROTOCOLS, ("Ranking everything", "Seen items excluded"), strict=True
@@ -282,7 +281,7 @@ def table(rows: list[dict], title: str) -> str:
             figures = [f"{row['test'][protocol]['metrics'][name]:.4f}" for name in METRICS]
             seconds = row.get("training_seconds", "")
             parts.append(f"| {row['system']} | " + " | ".join(figures) + f" | {seconds} |")
-        parts.append("")
+        parts += ["", note, ""]
     parts.append("Each row again: `--rows NAME`, with the name and seed that the JSON file gives.")
     return "\n".join(parts) + "\n"
 
@@ -312,7 +311,8 @@ def main() -> None:
         order = list(ROWS)
         rows = sorted(kept + done, key=lambda row: (order.index(row["row"]), row["seed"]))
         write_json(path, rows)
-        path.with_suffix(".md").write_text(table(rows, data.imported.domain.name))
+        note = data.split.splitting("test").note
+        path.with_suffix(".md").write_text(table(rows, data.imported.domain.name, note))
     print(path.with_suffix(".md").read_text(), flush=True)
 
 

@@ -18,6 +18,7 @@ def prepare(quiet: bool) -> None:
     from transformers.utils import logging
 
     from .. import register
+    from ..features.progress import show_bars
 
     register()
     # Of "loading weights" and the like there would be a dozen a run.
@@ -25,6 +26,7 @@ def prepare(quiet: bool) -> None:
     logging.set_verbosity_error()
     watched = sys.stderr.isatty() and not quiet
     trainer.DEFAULT_PROGRESS_CALLBACK = _progress_callback(watched)
+    show_bars(watched)
 
 
 def _progress_callback(watched: bool) -> type:

@@ -22,8 +22,11 @@ from . import (
     features,
     finetune,
     fuse,
+    images,
     import_domain,
+    prepare,
     pretrain,
+    push,
     quantize,
     recommend,
     run,
@@ -32,6 +35,8 @@ from . import (
 VERBS: dict[str, ModuleType] = {
     "demo": demo,
     "import": import_domain,
+    "prepare": prepare,
+    "images": images,
     "features": features,
     "fuse": fuse,
     "quantize": quantize,
@@ -41,6 +46,7 @@ VERBS: dict[str, ModuleType] = {
     "evaluate": evaluate,
     "recommend": recommend,
     "card": card,
+    "push": push,
 }
 
 # Exit statuses: what argparse uses for a wrong command line, and what a shell reports for Ctrl-C.

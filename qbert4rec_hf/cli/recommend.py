@@ -48,4 +48,6 @@ def run(arguments: argparse.Namespace) -> None:
         print("Nothing is known of this history: these are the most popular items.")
     width = max((len(item.item_id) for item in found), default=0)
     for place, item in enumerate(found, start=1):
-        print(f"{place:3d}  {item.score:.4f}  {item.item_id:{width}s}  {item.title or ''}".rstrip())
+        # What a shop calls its items must not steer the terminal.
+        line = f"{place:3d}  {item.score:.4f}  {item.item_id:{width}s}  {item.title or ''}"
+        print("".join(c if c.isprintable() else " " for c in line).rstrip())

@@ -6,9 +6,10 @@ import argparse
 
 from .run_options import add_run_arguments, opened_run
 
-HELP = "Do all stages for a domain: features, fusion, semantic IDs, training, evaluation."
+HELP = "Do all stages for a domain, or fine-tune a trained model on it: from items to a report."
 EXAMPLE = """
 qbert4rec run --domain demo/domains/weekend --output-dir runs/shop
+qbert4rec run --from demo/run/model --domain demo/domains/home --output-dir runs/home
 """
 
 

@@ -26,6 +26,13 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help="domain folder to pre-train on, once for each; the target's own training part when "
         "there is none",
     )
+    parser.add_argument(
+        "--from",
+        dest="from_model",
+        metavar="MODEL",
+        help="model folder, or id of a repository, to start from instead of pre-training: its "
+        "encoders, fusion and quantizer code this domain's items, its sequence model is fine-tuned",
+    )
     parser.add_argument("--config", help="a config.yaml to start from")
     parser.add_argument(
         "--set",
@@ -35,6 +42,16 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help="change one setting, for instance fusion.epochs=3; repeatable",
     )
     parser.add_argument("--seed", type=int, help="seed of everything random")
+    add_trust_argument(parser)
+
+
+def add_trust_argument(parser: argparse.ArgumentParser) -> None:
+    """Adds the permission that a model's own code needs; it is asked for each time anew."""
+    parser.add_argument(
+        "--trust-remote-code",
+        action="store_true",
+        help="let an encoder whose model brings code of its own run it; never remembered",
+    )
 
 
 @contextmanager
@@ -50,7 +67,9 @@ def opened_run(arguments: argparse.Namespace) -> Iterator[Run]:
             arguments.output_dir,
             domain=arguments.domain,
             pretrain_domains=arguments.pretrain_domain,
+            from_model=arguments.from_model,
             config=arguments.config,
             assignments=arguments.set,
             seed=arguments.seed,
+            trust_remote_code=arguments.trust_remote_code,
         )

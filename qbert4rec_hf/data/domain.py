@@ -7,9 +7,11 @@ import shutil
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from ..columns import (
     CARD_FILE,
@@ -19,25 +21,22 @@ from ..columns import (
     INTERACTIONS,
     ITEM_ID,
     ITEMS,
+    PREPARATION_FILE,
     TIMESTAMP,
     USER_ID,
 )
 from ..errors import QBert4RecError
-from ..files import write_json
+from ..files import read_json, write_json
 from .domain_card import domain_card
-from .domain_files import domain_folder, write_interactions, write_items
-from .domain_info import BY_TIMESTAMPS, ON_TRUST, DomainInfo, read_domain_info
+from .domain_download import find_domain_folder
+from .domain_files import domain_folder, downloaded_files, write_interactions, write_items
+from .domain_info import KEEP_TIES, LEAVE_ONE_OUT, DomainInfo, read_domain_info
+from .interaction_table import InteractionTable, check_interactions, read_interactions
 from .sequences import Sequences
-from .split import MIN_EVALUATED_LENGTH
-from .tables import (
-    InteractionTable,
-    check_interactions,
-    check_items,
-    is_url,
-    read_tables,
-    table_of_frame,
-)
-from .time_order import count_tied_last, order_by_time
+from .split import TEST, Split, split_by
+from .splitting import time_order_of
+from .tables import check_items, is_url, read_tables, table_of_frame
+from .time_order import count_tied_pairs, order_by_time
 
 
 class Domain:
@@ -75,15 +74,17 @@ class Domain:
     @classmethod
     def from_tables(
         cls,
-        items: pd.DataFrame,
-        interactions: pd.DataFrame,
+        items: pd.DataFrame | pa.Table,
+        interactions: pd.DataFrame | pa.Table,
         *,
         name: str,
         source: str = "",
         tie_seed: int = 0,
+        time_unit: str | None = None,
+        item_shuffle_seed: int | None = None,
         path: str | os.PathLike | None = None,
     ) -> Domain:
-        """Builds a domain from two DataFrames.
+        """Builds a domain from two DataFrames or Arrow tables.
 
         Args:
             items: columns item_id, title, text, images, and any others.
@@ -92,6 +93,8 @@ class Domain:
             name: short name.
             source: where the data came from, in words.
             tie_seed: seed of the hash that orders equal time stamps.
+            time_unit: unit of integer time stamps ("s", "ms", "us", "ns"), where known.
+            item_shuffle_seed: seed with which the rows of the items were shuffled.
             path: folder that image paths are relative to.
 
         Raises:
@@ -100,7 +103,13 @@ class Domain:
         items = check_items(table_of_frame(items, "items table"))
         table = table_of_frame(interactions, "interactions table")
         checked = check_interactions(table, items[ITEM_ID].tolist())
-        info = DomainInfo(name=name, source=source, tie_seed=tie_seed)
+        info = DomainInfo(
+            name=name,
+            source=source,
+            tie_seed=tie_seed,
+            time_unit=time_unit,
+            item_shuffle_seed=item_shuffle_seed,
+        )
         return _ordered(items, checked, info, None if path is None else Path(path))
 
     @classmethod
@@ -140,36 +149,45 @@ class Domain:
                 f"item row {sequences.items.max()} is outside the items table of {len(items)} rows"
             )
         info = DomainInfo(name=name, source=source, item_shuffle_seed=item_shuffle_seed)
-        info = _counted(info, items, sequences, None)
+        info = _counted(info, len(items), user_ids, sequences, None)
         return cls(items, user_ids, sequences, None, info)
 
     @classmethod
-    def load(cls, folder: str | os.PathLike) -> Domain:
-        """Reads and checks a domain folder.
+    def load(cls, folder: str | os.PathLike, **hub_arguments: Any) -> Domain:
+        """Reads and checks a domain folder; memory holds some integers an interaction, no texts.
 
         Args:
             folder: holds `items.parquet` and `interactions.parquet`, each also as shards
-                (`items/*.parquet` or `items-*.parquet`); `domain.json` may be absent.
+                (`items/*.parquet` or `items-*.parquet`); `domain.json` may be absent. Or the id of
+                a dataset repository of the Hub that holds the same.
+            hub_arguments: `revision`, `token`, `cache_dir`, `local_files_only`, `force_download`,
+                as in `huggingface_hub.snapshot_download`.
 
         Raises:
-            QBert4RecError: names file, row and column of what is wrong.
+            QBert4RecError: names file, row and column of what is wrong, or a split that needs
+                time stamps where there are none.
         """
-        folder = Path(folder)
-        if not folder.is_dir():
-            raise QBert4RecError(f"{folder} is not a folder; give the path of a domain folder")
+        given, folder = Path(folder), find_domain_folder(folder, **hub_arguments)
         info = read_domain_info(folder)
+        if folder != given and not (folder / DOMAIN_FILE).exists():
+            # Not after the folder of the cache.
+            info = replace(info, name=given.name)
         items = check_items(read_tables(folder, ITEMS))
-        checked = check_interactions(read_tables(folder, INTERACTIONS), items[ITEM_ID].tolist())
-        return _ordered(items, checked, info, folder)
+        checked = read_interactions(folder, items[ITEM_ID].tolist())
+        try:
+            return _ordered(items, checked, info, folder)
+        except QBert4RecError as error:
+            raise QBert4RecError(f"{folder / DOMAIN_FILE}: {error}") from None
 
     def save(self, folder: str | os.PathLike) -> Path:
         """Writes the domain folder, its image files and its dataset card.
 
-        The folder appears complete or not at all. A domain folder that stands there is replaced.
+        The folder appears complete or not at all. A domain folder that stands there is replaced,
+        unless it holds files that no domain folder has.
 
         Args:
-            folder: where to write. Image files and codes are copied when the domain has a folder
-                already.
+            folder: where to write. Image files, codes and the report of a preparation are copied
+                when the domain has a folder already.
 
         Returns:
             The folder; `path` is set to it.
@@ -187,10 +205,21 @@ class Domain:
     def write_into(self, folder: Path) -> None:
         """Writes the files of a domain folder into an existing folder (see `save`)."""
         write_items(self.items, folder / f"{ITEMS}.parquet")
-        write_interactions(self.interactions(), folder / f"{INTERACTIONS}.parquet")
+        write_interactions(
+            self.user_ids,
+            self.item_ids,
+            self._sequences,
+            self.timestamps,
+            folder / f"{INTERACTIONS}.parquet",
+        )
         self._copy_images(folder)
         write_json(folder / DOMAIN_FILE, asdict(self.info))
-        (folder / CARD_FILE).write_text(domain_card(self.info), encoding="utf-8")
+        preparation = None
+        if self.path is not None and (self.path / PREPARATION_FILE).is_file():
+            preparation = read_json(self.path / PREPARATION_FILE)
+            write_json(folder / PREPARATION_FILE, preparation)
+        card = domain_card(self.info, preparation)
+        (folder / CARD_FILE).write_text(card, encoding="utf-8")
 
     @property
     def name(self) -> str:
@@ -223,6 +252,42 @@ class Domain:
         """
         return self.user_ids, self._sequences
 
+    def split(self) -> Split:
+        """The split that `info` asks for: leave-one-out, or one cut-off in time for everybody."""
+        return split_by(self.info, self.user_ids, self._sequences, self.timestamps)
+
+    def with_split(
+        self,
+        split: str = LEAVE_ONE_OUT,
+        *,
+        validation_from: int | None = None,
+        test_from: int | None = None,
+        ties: str = KEEP_TIES,
+    ) -> Domain:
+        """The same domain, to be split in another way; `save` keeps it.
+
+        Args:
+            split: "leave_one_out" or "temporal".
+            validation_from: temporal split: the first time stamp after training.
+            test_from: temporal split: the first time stamp of the test period.
+            ties: "keep", or "drop-users" (see `leave_one_out` and `temporal_split`).
+
+        Raises:
+            QBert4RecError: cut-offs that are missing or do not rise, or no time stamps.
+        """
+        temporal = split != LEAVE_ONE_OUT
+        info = replace(
+            self.info,
+            split=split,
+            ties=ties,
+            validation_from=validation_from if temporal else None,
+            test_from=test_from if temporal else None,
+        )
+        info = _counted(info, len(self), self.user_ids, self._sequences, self.timestamps)
+        return Domain(
+            self.items, self.user_ids, self._sequences, self.timestamps, info, path=self.path
+        )
+
     def interactions(self) -> pd.DataFrame:
         """The histories as a table: user_id, item_id, timestamp (null without time stamps)."""
         sequences = self._sequences
@@ -245,14 +310,16 @@ class Domain:
         return None if self.path is None or is_url(image) else self.path / image
 
     def _copy_images(self, folder: Path) -> None:
-        for images in self.items[IMAGES]:
-            for image in images:
-                source = self.image_path(image)
-                if source is None or not source.is_file():
-                    continue
-                target = folder / image
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, target)
+        if self.path is None:
+            return
+        named = [image for images in self.items[IMAGES] for image in images]
+        for image in dict.fromkeys([*named, *downloaded_files(self.path)]):
+            source = self.image_path(image)
+            if source is None or not source.is_file():
+                continue
+            target = folder / image
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
 
 
 def _ordered(
@@ -274,23 +341,44 @@ def _ordered(
     lengths = np.bincount(checked.user_index, minlength=len(checked.user_ids))
     sequences = Sequences.from_lengths(checked.item_index[order], lengths)
     timestamps = None if checked.timestamps is None else checked.timestamps[order]
-    info = _counted(info, items, sequences, timestamps)
+    info = replace(info, time_unit=checked.time_unit or info.time_unit)
+    info = _counted(info, len(items), checked.user_ids, sequences, timestamps)
     return Domain(items, checked.user_ids, sequences, timestamps, info, path)
 
 
 def _counted(
-    info: DomainInfo, items: pd.DataFrame, sequences: Sequences, timestamps: np.ndarray | None
+    info: DomainInfo,
+    num_items: int,
+    user_ids: np.ndarray,
+    sequences: Sequences,
+    timestamps: np.ndarray | None,
 ) -> DomainInfo:
     """Fills in what follows from the data, whatever `domain.json` said."""
-    pairs = sequences.row_index * len(items) + sequences.items
+    split = split_by(info, user_ids, sequences, timestamps)
+    # Those who are left out for their ties are counted too: it is the data that is described.
+    kept = (
+        split
+        if info.ties == KEEP_TIES
+        else split_by(replace(info, ties=KEEP_TIES), user_ids, sequences, timestamps)
+    )
+    tied = kept.held_out[TEST].tied
     return replace(
         info,
-        time_order=ON_TRUST if timestamps is None else BY_TIMESTAMPS,
-        tied_users=None
-        if timestamps is None
-        else count_tied_last(timestamps, sequences.offsets, MIN_EVALUATED_LENGTH),
-        repeats=len(np.unique(pairs)) < len(pairs),
-        num_items=len(items),
+        time_order=time_order_of(timestamps is not None),
+        time_unit=None if timestamps is None else info.time_unit,
+        tied_pairs=None if timestamps is None else count_tied_pairs(timestamps, sequences.offsets),
+        tied_users=None if tied is None else int(tied.sum()),
+        repeats=_has_repeats(sequences, num_items),
+        num_items=num_items,
         num_users=len(sequences),
         num_interactions=len(sequences.items),
     )
+
+
+def _has_repeats(sequences: Sequences, num_items: int) -> bool:
+    """Whether any user has an item twice."""
+    pairs = np.repeat(np.arange(len(sequences)) * num_items, sequences.lengths)
+    pairs += sequences.items
+    # In place: of a large shop this is the largest array there is.
+    pairs.sort()
+    return bool((pairs[1:] == pairs[:-1]).any())

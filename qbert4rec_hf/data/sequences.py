@@ -123,6 +123,10 @@ class Sequences:
         lengths = np.minimum(self.lengths, n)
         return self._slices(self.offsets[1:] - lengths, lengths)
 
+    def first(self, n: int | np.ndarray) -> Sequences:
+        """The earliest `n` items of each row (one number, or one a row `[rows]`)."""
+        return self._slices(self.offsets[:-1], np.minimum(self.lengths, n))
+
     def drop_last(self, n: int | np.ndarray) -> Sequences:
         """Each row without its latest `n` items (one number, or one a row `[rows]`)."""
         return self._slices(self.offsets[:-1], np.maximum(self.lengths - n, 0))

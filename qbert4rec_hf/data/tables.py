@@ -6,6 +6,8 @@ Rows in messages are counted from 0 within their file, as `DataFrame.iloc` count
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -15,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ..columns import IMAGES, INTERACTIONS, ITEM_ID, ITEMS, TEXT, TIMESTAMP, TITLE, USER_ID
+from ..columns import IMAGES, ITEM_ID, TEXT, TITLE
 from ..errors import QBert4RecError
 
 ITEM_COLUMNS = {
@@ -37,11 +39,13 @@ class Table:
         data: all rows.
         files: name of each file, for messages.
         ends: `[files]`, number of rows up to and including each file.
+        start: rows of the first file that stand before these.
     """
 
     data: pa.Table
     files: list[str]
     ends: np.ndarray
+    start: int = 0
 
     @property
     def label(self) -> str:
@@ -51,30 +55,13 @@ class Table:
     def where(self, row: int) -> str:
         """Names a row: file and row in that file."""
         shard = int(np.searchsorted(self.ends, row, side="right"))
-        start = int(self.ends[shard - 1]) if shard else 0
+        start = int(self.ends[shard - 1]) if shard else -self.start
         return f"{self.files[shard]}, row {row - start}"
 
     def wrong_type(self, column: str, wanted: str, found: object) -> QBert4RecError:
         return QBert4RecError(
             f"{self.label}: column {column} must hold {wanted}, found {found}; convert it"
         )
-
-
-@dataclass(frozen=True)
-class InteractionTable:
-    """Checked interactions, with users and items as indices.
-
-    Args:
-        user_ids: `[users]`, in the order of their first row.
-        user_index: `[n]`, index into `user_ids`.
-        item_index: `[n]`, row of the item in the items table.
-        timestamps: `[n]`, int64, or None where the table has none.
-    """
-
-    user_ids: np.ndarray
-    user_index: np.ndarray
-    item_index: np.ndarray
-    timestamps: np.ndarray | None
 
 
 def find_tables(folder: Path, stem: str) -> list[Path]:
@@ -101,6 +88,54 @@ def find_tables(folder: Path, stem: str) -> list[Path]:
     return found[0]
 
 
+def open_shards(folder: Path, stem: str) -> list[pq.ParquetFile]:
+    """Opens the files of one table of a domain folder; nothing but their schemas is read yet.
+
+    Raises:
+        QBert4RecError: a file is missing, is not Parquet, or has other columns than the first.
+    """
+    paths = find_tables(folder, stem)
+    shards = []
+    for path in paths:
+        with readable(path):
+            shards.append(pq.ParquetFile(path))
+    for path, shard in zip(paths, shards, strict=True):
+        names, first = shard.schema_arrow.names, shards[0].schema_arrow.names
+        if set(names) != set(first):
+            raise QBert4RecError(
+                f"{path} has columns {sorted(names)}, {paths[0].name} has {sorted(first)}; "
+                "shards of one table need the same columns"
+            )
+    return shards
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turns what Arrow says of a damaged file into a message that names it."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise QBert4RecError(
+            f"{path} cannot be read as Parquet ({reason}); write or fetch it again"
+        ) from None
+
+
+def common_schema(shards: Sequence[pa.Schema], label: str) -> pa.Schema:
+    """The types that the columns of all shards can be read as.
+
+    Raises:
+        QBert4RecError: the shards have types that do not go together.
+    """
+    try:
+        return pa.unify_schemas(shards, promote_options="permissive")
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0]
+        raise QBert4RecError(
+            f"{label}: the shards have different column types ({reason}); write them alike"
+        ) from None
+
+
 def read_tables(folder: Path, stem: str) -> Table:
     """Reads one table of a domain folder, sharded or not.
 
@@ -108,39 +143,25 @@ def read_tables(folder: Path, stem: str) -> Table:
         QBert4RecError: a file is missing, is not Parquet, or does not fit the first shard.
     """
     paths = find_tables(folder, stem)
+    # Not pq.read_table: it would guess partition columns from folder names.
     tables = []
-    for path in paths:
-        try:
-            # Not pq.read_table: it would guess partition columns from folder names.
-            tables.append(pq.ParquetFile(path).read())
-        except (pa.ArrowException, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise QBert4RecError(
-                f"{path} cannot be read as Parquet ({reason}); write or fetch it again"
-            ) from None
-    for path, table in zip(paths, tables, strict=True):
-        if set(table.column_names) != set(tables[0].column_names):
-            raise QBert4RecError(
-                f"{path} has columns {sorted(table.column_names)}, {paths[0].name} has "
-                f"{sorted(tables[0].column_names)}; shards of one table need the same columns"
-            )
-    try:
-        data = pa.concat_tables(tables, promote_options="permissive")
-    except pa.ArrowException as error:
-        reason = str(error).splitlines()[0]
-        raise QBert4RecError(
-            f"{paths[0]}: the shards have different column types ({reason}); write them alike"
-        ) from None
+    for path, shard in zip(paths, open_shards(folder, stem), strict=True):
+        with readable(path):
+            tables.append(shard.read())
+    common_schema([table.schema for table in tables], str(paths[0]))
+    data = pa.concat_tables(tables, promote_options="permissive")
     ends = np.cumsum([table.num_rows for table in tables])
     return Table(data, [str(path) for path in paths], ends)
 
 
-def table_of_frame(frame: pd.DataFrame, label: str) -> Table:
-    """Takes a DataFrame as a table, `label` naming it in messages.
+def table_of_frame(frame: pd.DataFrame | pa.Table, label: str) -> Table:
+    """Takes a DataFrame or an Arrow table as a table, `label` naming it in messages.
 
     Raises:
         QBert4RecError: a column holds values of several types.
     """
+    if isinstance(frame, pa.Table):
+        return Table(frame, [label], np.array([len(frame)]))
     columns = {}
     for column in frame.columns:
         try:
@@ -166,14 +187,14 @@ def check_items(table: Table) -> pd.DataFrame:
         QBert4RecError: a missing column, a wrong type, an item without id or an id twice, an image
             path that leaves the folder; names file, row and column.
     """
-    _need_columns(table, list(ITEM_COLUMNS))
+    need_columns(table, list(ITEM_COLUMNS))
     if not table.data.num_rows:
         raise QBert4RecError(f"{table.label} has no rows; a domain needs at least one item")
-    item_ids = _texts(table, ITEM_ID).to_pylist()
+    item_ids = text_column(table, ITEM_ID).to_pylist()
     _check_unique(table, item_ids)
     columns: dict[str, object] = {
         ITEM_ID: pd.Series(item_ids, dtype=object),
-        TITLE: pd.Series(_texts(table, TITLE, nullable=True).to_pylist(), dtype=object),
+        TITLE: pd.Series(text_column(table, TITLE, nullable=True).to_pylist(), dtype=object),
         TEXT: pd.Series(_text_lists(table, TEXT), dtype=object),
         IMAGES: pd.Series(_text_lists(table, IMAGES), dtype=object),
     }
@@ -191,36 +212,6 @@ def check_items(table: Table) -> pd.DataFrame:
     return frame
 
 
-def check_interactions(table: Table, item_ids: list[str]) -> InteractionTable:
-    """Checks the interactions table against the items.
-
-    Raises:
-        QBert4RecError: a missing column, a wrong type, a null, or an item that is not in the items
-            table; names file, row, column and item.
-    """
-    _need_columns(table, [USER_ID, ITEM_ID])
-    users = _texts(table, USER_ID).dictionary_encode()
-    items = _texts(table, ITEM_ID).dictionary_encode()
-    rows = pd.Index(item_ids, dtype=object).get_indexer(
-        pd.Index(items.dictionary.to_pylist(), dtype=object)
-    )
-    item_index = rows[items.indices.to_numpy(zero_copy_only=False)].astype(np.int64)
-    unknown = np.flatnonzero(item_index < 0)
-    if len(unknown):
-        row = int(unknown[0])
-        item = table.data.column(ITEM_ID)[row].as_py()
-        raise QBert4RecError(
-            f"{table.where(row)}, column {ITEM_ID}: item {item!r} is not in the {ITEMS} table "
-            f"({len(unknown)} such rows); add the item or drop the {INTERACTIONS}"
-        )
-    return InteractionTable(
-        user_ids=np.array(users.dictionary.to_pylist(), dtype=object),
-        user_index=users.indices.to_numpy(zero_copy_only=False).astype(np.int64),
-        item_index=item_index,
-        timestamps=_timestamps(table),
-    )
-
-
 def is_url(image: str) -> bool:
     """Whether an entry of the images column is a URL (http or https) and not a path."""
     return bool(_URL.match(image))
@@ -233,7 +224,8 @@ def _stays_inside(image: str) -> bool:
     return bool(path.parts) and not (leaves or _DRIVE.match(image) or _OTHER_SCHEME.match(image))
 
 
-def _need_columns(table: Table, columns: list[str]) -> None:
+def need_columns(table: Table, columns: list[str]) -> None:
+    """Raises where the table lacks one of the columns."""
     for column in columns:
         if column not in table.data.column_names:
             raise QBert4RecError(
@@ -242,7 +234,7 @@ def _need_columns(table: Table, columns: list[str]) -> None:
             )
 
 
-def _column(table: Table, name: str) -> pa.Array:
+def one_array(table: Table, name: str) -> pa.Array:
     column = table.data.column(name)
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
@@ -252,8 +244,8 @@ def _column(table: Table, name: str) -> pa.Array:
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
-def _texts(table: Table, name: str, *, nullable: bool = False) -> pa.Array:
-    column = _column(table, name)
+def text_column(table: Table, name: str, *, nullable: bool = False) -> pa.Array:
+    column = one_array(table, name)
     if pa.types.is_null(column.type):
         column = column.cast(pa.large_string())
     if not pa.types.is_large_string(column.type):
@@ -271,7 +263,7 @@ def _texts(table: Table, name: str, *, nullable: bool = False) -> pa.Array:
 
 
 def _text_lists(table: Table, name: str) -> list[list[str]]:
-    column = _column(table, name)
+    column = one_array(table, name)
     kind = column.type
     if not pa.types.is_null(kind):
         is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
@@ -299,41 +291,3 @@ def _check_unique(table: Table, item_ids: list[str]) -> None:
             f"{table.where(row)}, column {ITEM_ID}: {item_ids[row]!r} stands already in "
             f"{table.where(first)}; an item has one row"
         )
-
-
-def _timestamps(table: Table) -> np.ndarray | None:
-    """Time stamps as int64, or None where the column is absent or wholly null."""
-    if TIMESTAMP not in table.data.column_names or not table.data.num_rows:
-        return None
-    column = _column(table, TIMESTAMP)
-    if column.null_count == len(column):
-        return None
-    if column.null_count:
-        row = pc.index(pc.is_null(column), True).as_py()
-        raise QBert4RecError(
-            f"{table.where(row)}, column {TIMESTAMP}: the value is null where other rows have one; "
-            "give every row a time stamp or none"
-        )
-    kind = column.type
-    if pa.types.is_date(kind):
-        column = column.cast(pa.timestamp("ms"))
-        kind = column.type
-    if pa.types.is_timestamp(kind):
-        return column.cast(pa.int64()).to_numpy(zero_copy_only=False)
-    if pa.types.is_integer(kind):
-        try:
-            return column.cast(pa.int64()).to_numpy(zero_copy_only=False)
-        except pa.ArrowInvalid:
-            wanted = "integers of at most 64 bits with sign"
-            raise table.wrong_type(TIMESTAMP, wanted, "larger ones") from None
-    if pa.types.is_floating(kind):
-        values = column.to_numpy(zero_copy_only=False)
-        whole = np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) < 2.0**63)
-        bad = np.flatnonzero(~whole)
-        if len(bad):
-            raise QBert4RecError(
-                f"{table.where(int(bad[0]))}, column {TIMESTAMP}: {values[bad[0]]} is no whole "
-                "number of 64 bits; give seconds or milliseconds as integers"
-            )
-        return values.astype(np.int64)
-    raise table.wrong_type(TIMESTAMP, "integers, dates or time stamps", kind)

@@ -19,6 +19,7 @@ from .segments import HISTORY_EDGES, POPULARITY_EDGES, bucket_metrics
 
 if TYPE_CHECKING:
     from ..data.sequences import Sequences
+    from ..data.splitting import Splitting
 
 Scores = np.ndarray | Tensor
 ScoreFunction = Callable[["Sequences"], "Scores | Mapping[str, Scores]"]
@@ -36,6 +37,7 @@ def evaluate_ranker(
     num_items: int,
     name: str = "model",
     split: str = "test",
+    splitting: Splitting | None = None,
     batch_size: int = 256,
     ks: Sequence[int] = CUTOFFS,
     popularity_edges: Sequence[int] = POPULARITY_EDGES,
@@ -55,6 +57,8 @@ def evaluate_ranker(
         num_items: candidates, the whole catalogue of the domain.
         name: how tables call this system.
         split: `validation` or `test`, for the record.
+        splitting: how histories and targets were held out, for the record; `Split.splitting`
+            gives it.
         batch_size: users scored at a time.
         ks: cut-offs.
         popularity_edges: lower bounds of the buckets of target popularity.
@@ -112,6 +116,7 @@ def evaluate_ranker(
         num_cold_targets=int((popularity == 0).sum()),
         protocols=protocols,
         seconds=time.perf_counter() - begin,
+        splitting=splitting,
     )
 
 

@@ -41,7 +41,10 @@ def facts(values: Mapping[str, object]) -> str:
 
 
 def metric_tables(results: Sequence[EvaluationResult]) -> str:
-    """One table a seen-item rule, systems as rows, the best figure of each column marked."""
+    """One table a seen-item rule, systems as rows, the best figure of each column marked.
+
+    Under each stands how far the order of time behind its figures can be believed.
+    """
     if not results:
         return ""
     names = metric_names(results)
@@ -75,7 +78,8 @@ def metric_tables(results: Sequence[EvaluationResult]) -> str:
             f"<table><thead><tr><th></th>{head}"
             f'<th scope="col" title="share of the catalogue among the first ten of any user">'
             f"Coverage@10</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
-            f'<p class="note">Items of the history are {escape(SEEN_RULES[protocol])}.</p></div>'
+            f'<p class="note">Items of the history are {escape(SEEN_RULES[protocol])}. '
+            f"{escape(results[0].order_note)}</p></div>"
         )
     return "".join(parts)
 
@@ -83,8 +87,10 @@ def metric_tables(results: Sequence[EvaluationResult]) -> str:
 def protocol_sentence(result: EvaluationResult) -> str:
     """What was measured, in words."""
     return (
-        f"{result.split.capitalize()} split, {result.num_users:,} users, all {result.num_items:,} "
-        "items ranked for each, nothing sampled; ties count against us. "
+        f"{result.split.capitalize()} split"
+        + (f" ({result.splitting.rule})" if result.splitting is not None else "")
+        + f", {result.num_users:,} users, all {result.num_items:,} "
+        "items ranked for each, nothing sampled; ties of scores count against us. "
         f"{result.num_seen_targets:,} targets stand in the user's history already, "
         f"{result.num_cold_targets:,} have no interaction in training. Bold: best of its column."
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data.splitting import Splitting
 from ..errors import QBert4RecError
 from ..files import read_json, write_json
 from .metrics import ALL_ITEMS, PROTOCOLS, UNSEEN_ITEMS
@@ -17,6 +18,7 @@ from .segments import Bucket
 PRIMARY_METRIC = "NDCG@10"
 FORMAT_VERSION = 1
 
+NOT_STATED = {"splitting": "not stated", "history": "not stated"}
 SEEN_RULES = {
     ALL_ITEMS: "kept: items of the user's history compete and may be recommended",
     UNSEEN_ITEMS: "excluded: items of the user's history are no candidates",
@@ -56,6 +58,7 @@ class EvaluationResult:
         num_cold_targets: users whose target has no interaction in training.
         protocols: figures by protocol, `all_items` and `unseen_items`.
         seconds: wall time of scoring and ranking.
+        splitting: how histories and targets were held out; None where the caller did not say.
         extra: what else belongs beside the figures (the rate of shared semantic IDs, say).
     """
 
@@ -67,11 +70,17 @@ class EvaluationResult:
     num_cold_targets: int
     protocols: dict[str, ProtocolResult]
     seconds: float
+    splitting: Splitting | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     def metric(self, name: str = PRIMARY_METRIC, protocol: str = ALL_ITEMS) -> float:
         """One figure, by default the primary one."""
         return self.protocols[protocol].metrics[name]
+
+    @property
+    def order_note(self) -> str:
+        """How far the order behind these figures can be believed: a sentence for under a table."""
+        return "" if self.splitting is None else self.splitting.note
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; names protocol, candidates and seen-item rule. No ranks."""
@@ -90,10 +99,7 @@ class EvaluationResult:
             "primary_metric": PRIMARY_METRIC,
             "protocol": {
                 "split": self.split,
-                "splitting": "leave-one-out: last item test, last but one validation",
-                "history": "training part and validation item"
-                if self.split == "test"
-                else "training part",
+                **(NOT_STATED if self.splitting is None else self.splitting.to_dict()),
                 "candidates": "full catalogue, nothing sampled",
                 "num_candidates": self.num_items,
                 "ties": "against the target: rank = 1 + other items that score at least as high",
@@ -163,6 +169,9 @@ class EvaluationResult:
                 num_cold_targets=counts["targets_not_in_training"],
                 protocols=protocols,
                 seconds=value["seconds"],
+                splitting=Splitting.from_dict(
+                    value["protocol"], value["protocol"]["split"], counts["users"]
+                ),
                 extra=value["extra"],
             )
         except (KeyError, TypeError, AttributeError) as error:

@@ -29,7 +29,8 @@ def markdown_table(
         metrics: columns; by default all that the results hold.
 
     Returns:
-        Text that ends with a line break; names users, candidates and split.
+        Text that ends with a line break; names users, candidates and split, and says how far
+        the order of time behind the figures can be believed.
     """
     metrics = list(metrics) if metrics is not None else metric_names(results)
     parts = []
@@ -48,6 +49,8 @@ def markdown_table(
             ]
             rows.append([result.name.replace("|", "\\|"), *figures, f"{found.coverage:.3f}"])
         parts.append(_markdown(rows))
+    if results and results[0].order_note:
+        parts.append(f"{results[0].order_note}\n")
     return "\n".join(parts)
 
 

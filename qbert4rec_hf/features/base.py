@@ -5,20 +5,18 @@ from __future__ import annotations
 import importlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
-from tqdm.auto import tqdm
-from transformers.utils import logging
 
 from ..errors import QBert4RecError
 from ..files import fingerprint, make_folder, read_json, write_json
-from .store import ModalityFeatures, read_tensors
+from .progress import Bar
+from .reading import check_format_version, read_tensors
+from .store import ModalityFeatures
 
 if TYPE_CHECKING:
     from ..data.domain import Domain
@@ -33,6 +31,8 @@ _BUILT_IN = {
     "tfidf": ("tfidf", "TfidfTextEncoder"),
     "pca_image": ("image_thumbnail", "ThumbnailImageEncoder"),
     "hf_text": ("hf_text", "HFTextEncoder"),
+    "minilm": ("minilm", "MiniLMTextEncoder"),
+    "hf_image": ("hf_image", "HFImageEncoder"),
     "open_clip": ("open_clip_image", "OpenClipImageEncoder"),
     "codes": ("codes", "CodesEncoder"),
     "parquet": ("parquet", "ParquetEncoder"),
@@ -71,7 +71,7 @@ class FeatureEncoder(ABC):
 
     @abstractmethod
     def encode(
-        self, items: pd.DataFrame, root: Path | None, *, progress: bool | tqdm = True
+        self, items: pd.DataFrame, root: Path | None, *, progress: bool | Bar = True
     ) -> ModalityFeatures:
         """Encodes items.
 
@@ -112,6 +112,10 @@ class FeatureEncoder(ABC):
     def available(self, root: Path | None) -> bool:
         """Whether items that come with this folder can have vectors at all."""
         return True
+
+    def effort(self, items: pd.DataFrame) -> np.ndarray:
+        """About how much work each item is, `[items]`, in any unit; for the progress bar."""
+        return np.ones(len(items))
 
     def input_fingerprint(self, items: pd.DataFrame, root: Path | None) -> str:
         """Names what the encoder would read of these items; a change makes a cache outdated.
@@ -173,6 +177,7 @@ class FeatureEncoder(ABC):
             or not isinstance(about.get("runtime", {}), dict)
         ):
             raise QBert4RecError(f"{path} does not describe an encoder; fetch the folder again")
+        check_format_version(path, about, FORMAT_VERSION)
         encoder_type = encoder_class(about["kind"])
         values = {**about["config"], **about.get("runtime", {})}
         try:
@@ -228,16 +233,3 @@ def encoder_class(kind: str) -> type[FeatureEncoder]:
 def not_fitted(encoder: FeatureEncoder) -> QBert4RecError:
     """The error of an encoder that is used before `fit`."""
     return QBert4RecError(f"the {encoder.kind} encoder is not fitted; call fit(domains) first")
-
-
-@contextmanager
-def progress_bar(
-    progress: bool | tqdm, total: int, description: str
-) -> Iterator[Callable[[int], Any]]:
-    """Yields a function that moves a progress bar on by a number of items."""
-    if not isinstance(progress, bool):
-        yield progress.update
-        return
-    shown = progress and logging.is_progress_bar_enabled()
-    with tqdm(total=total, desc=description, unit="item", disable=not shown) as bar:
-        yield bar.update

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
 from ..columns import CODES_FOLDER, ITEM_ID, ITEMS, TEXT_MODALITY
 from ..data.codes import load_codes
 from ..data.tables import check_items, read_tables
 from ..errors import QBert4RecError
-from ..files import fingerprint
-from .base import FeatureEncoder, progress_bar, register_encoder
+from ..files import fingerprint, inside
+from .base import FeatureEncoder, register_encoder
+from .progress import Bar, progress_bar
 from .store import ModalityFeatures
 from .structural import unit
 
@@ -117,7 +117,7 @@ class CodesEncoder(FeatureEncoder):
         return root is not None and self._path(root).is_file()
 
     def encode(
-        self, items: pd.DataFrame, root: Path | None, *, progress: bool | tqdm = True
+        self, items: pd.DataFrame, root: Path | None, *, progress: bool | Bar = True
     ) -> ModalityFeatures:
         codes, known = self._codes(items, root)
         with progress_bar(progress, len(items), f"{self.key} codes") as advance:
@@ -137,7 +137,7 @@ class CodesEncoder(FeatureEncoder):
         return fingerprint(*self._codes(items, root))
 
     def _path(self, root: Path) -> Path:
-        return Path(root) / CODES_FOLDER / f"{self.key}.parquet"
+        return inside(Path(root) / CODES_FOLDER, f"{self.key}.parquet", "the codes encoder")
 
     def _codes(self, items: pd.DataFrame, root: Path | None) -> tuple[np.ndarray, np.ndarray]:
         """Codes `[items, levels]` and which items have some `[items]`."""

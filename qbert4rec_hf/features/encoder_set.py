@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
-from safetensors.numpy import save_file
-from tqdm.auto import tqdm
 from transformers.utils import logging
 
 from ..columns import STRUCTURAL_MODALITY
 from ..errors import QBert4RecError
-from ..files import atomic_file, atomic_folder, fingerprint, make_folder, read_json, write_json
+from ..files import atomic_folder, fingerprint, inside, read_json, write_json
+from ..processes import Processes, processes
 from .base import FeatureEncoder
 from .images import item_names
-from .store import INDEX_FILE, ItemFeatures, ModalityFeatures, read_modality
+from .reading import check_format_version
+from .shards import encode_in_shards, shard_folder
+from .store import INDEX_FILE, ItemFeatures, ModalityFeatures
 
 if TYPE_CHECKING:
     from ..data.domain import Domain
@@ -84,6 +87,9 @@ class EncoderSet(Mapping[str, FeatureEncoder]):
     def fit(self, domains: Sequence[Domain]) -> EncoderSet:
         """Fits all encoders to the items of the pre-training domains.
 
+        Of several processes the first fits those that have something to learn, and the others take
+        over what it learnt, so that their vectors are the same to the last bit.
+
         Returns:
             The set itself.
 
@@ -92,8 +98,16 @@ class EncoderSet(Mapping[str, FeatureEncoder]):
         """
         if not domains and len(self):
             raise QBert4RecError("encoders are fitted to domains; give one at least")
+        team = processes()
         for encoder in self.values():
-            encoder.fit(list(domains))
+            if not encoder.requires_fit:
+                team.together(partial(encoder.fit, list(domains)))
+                continue
+            state, words = team.first_does(partial(_fitted, encoder, domains))
+            if not team.first:
+                encoder.set_state(state)
+                if words is not None:
+                    encoder.set_vocabulary(words)
         return self
 
     def encode_items(
@@ -131,15 +145,46 @@ class EncoderSet(Mapping[str, FeatureEncoder]):
         same inputs, is not encoded again; one that was interrupted goes on after its last shard,
         which lies in `<cache_folder>.partial` until all is done.
 
+        Several processes (`torch.distributed.run`) share the shards; all of them must call this,
+        with the same arguments and a cache folder that they all see, and each gets all vectors.
+        They may take up what another number of processes left.
+
         Args:
             domain: what to encode.
             cache_folder: becomes a feature folder (`ItemFeatures.load` reads it).
             progress: whether to show progress bars.
 
         Raises:
-            QBert4RecError: from an encoder, or the cache cannot be written.
+            QBert4RecError: from an encoder, also of another process, or the cache cannot be
+                written.
         """
-        prints = {
+        team = processes()
+        prints = team.first_does(lambda: self._prints(domain))
+        if len(set(team.together(self.fingerprint))) > 1:
+            raise QBert4RecError(
+                "the processes have different encoders; fit or load them in all alike"
+            )
+        cache = None if cache_folder is None else Path(cache_folder)
+        modalities: dict[str, ModalityFeatures] = {}
+
+        def look() -> list[str] | None:
+            """What is left to encode; None for a cache that needs no writing."""
+            if cache is not None:
+                modalities.update(_finished(cache, prints, domain.item_ids))
+                if len(modalities) == len(self) and (cache / INDEX_FILE).exists():
+                    return None
+            return [name for name in self if name not in modalities]
+
+        missing = team.first_does(look)
+        if missing is not None:
+            self._encode_missing(domain, missing, modalities, prints, cache, team, progress)
+        if cache is not None and not team.first:
+            return ItemFeatures.load(cache).select(prints)
+        return ItemFeatures(domain.item_ids, modalities, prints)
+
+    def _prints(self, domain: Domain) -> dict[str, str]:
+        """For each modality, what its vectors would be made of."""
+        return {
             name: fingerprint(
                 encoder.fingerprint(),
                 domain.item_ids,
@@ -147,24 +192,46 @@ class EncoderSet(Mapping[str, FeatureEncoder]):
             )
             for name, encoder in self.items()
         }
-        cache = None if cache_folder is None else Path(cache_folder)
-        finished = {} if cache is None else _finished(cache, prints, domain.item_ids)
-        if cache is not None and len(finished) == len(self) and (cache / INDEX_FILE).exists():
-            return ItemFeatures(domain.item_ids, finished, prints)
-        partial = None if cache is None else cache.with_name(f"{cache.name}.partial")
-        modalities = {}
-        for name, encoder in self.items():
-            shards = None if partial is None else _shard_folder(partial, name, prints[name])
-            modalities[name] = finished.get(name) or self._encode(
-                encoder, domain, shards, progress=progress
+
+    def _encode_missing(
+        self,
+        domain: Domain,
+        missing: Sequence[str],
+        modalities: dict[str, ModalityFeatures],
+        prints: dict[str, str],
+        cache: Path | None,
+        team: Processes,
+        progress: bool,
+    ) -> None:
+        """Encodes the modalities that a cache lacks, and adds them to the others.
+
+        The first process writes all to the cache; with one, the other processes keep none.
+        """
+        unfinished = None if cache is None else cache.with_name(f"{cache.name}.partial")
+        for name in missing:
+            folder = None
+            if unfinished is not None:
+                folder = team.first_does(partial(shard_folder, unfinished, name, prints[name]))
+            part = encode_in_shards(
+                self[name],
+                domain,
+                team,
+                shard_size=self.shard_size,
+                folder=folder,
+                progress=progress,
             )
-            if len(domain) and not modalities[name].mask.any():
+            if part is None:
+                continue
+            modalities[name] = part
+            if team.first and len(domain) and not part.mask.any():
                 logger.warning(f"no item of {domain.name} has any {name} features")
-        features = ItemFeatures(domain.item_ids, modalities, prints)
+
+        def write() -> None:
+            ItemFeatures(domain.item_ids, modalities, prints).save(cache)
+            shutil.rmtree(unfinished, ignore_errors=True)
+
         if cache is not None:
-            features.save(cache)
-            shutil.rmtree(partial, ignore_errors=True)
-        return features
+            team.first_does(write)
 
     def save(self, folder: str | os.PathLike) -> Path:
         """Writes `encoders.json` and a sub-folder a modality; complete or not at all."""
@@ -197,9 +264,11 @@ class EncoderSet(Mapping[str, FeatureEncoder]):
             raise QBert4RecError(
                 f"{folder / ENCODERS_FILE} does not list encoders; fetch the folder again"
             )
+        check_format_version(folder / ENCODERS_FILE, about, FORMAT_VERSION)
         encoders = {}
         for name, entry in listed.items():
-            encoder = FeatureEncoder.load(folder / name, trust_remote_code=trust_remote_code)
+            place = inside(folder, name, folder / ENCODERS_FILE)
+            encoder = FeatureEncoder.load(place, trust_remote_code=trust_remote_code)
             if encoder.requires_fit and encoder.fingerprint() != entry.get("fingerprint"):
                 raise QBert4RecError(
                     f"{folder / name} is not the encoder that {ENCODERS_FILE} names; fetch the "
@@ -208,30 +277,13 @@ class EncoderSet(Mapping[str, FeatureEncoder]):
             encoders[name] = encoder
         return cls(encoders)
 
-    def _encode(
-        self, encoder: FeatureEncoder, domain: Domain, folder: Path | None, *, progress: bool
-    ) -> ModalityFeatures:
-        """Encodes a domain shard by shard; shards found in the folder are taken over."""
-        starts = range(0, len(domain), self.shard_size)
-        if not starts:
-            return encoder.encode(domain.items, domain.path, progress=False)
-        parts = []
-        shown = progress and logging.is_progress_bar_enabled()
-        description = f"{domain.name}: {encoder.modality} ({encoder.kind})"
-        with tqdm(total=len(domain), desc=description, unit="item", disable=not shown) as bar:
-            for start in starts:
-                stop = min(start + self.shard_size, len(domain))
-                file = None if folder is None else folder / f"{start:09d}-{stop:09d}.safetensors"
-                part = None if file is None else _read_shard(file, stop - start)
-                if part is None:
-                    items = domain.items.iloc[start:stop]
-                    part = encoder.encode(items, domain.path, progress=bar)
-                    if file is not None:
-                        _write_shard(file, part)
-                else:
-                    bar.update(stop - start)
-                parts.append(part)
-        return ModalityFeatures.concat(parts)
+
+def _fitted(
+    encoder: FeatureEncoder, domains: Sequence[Domain]
+) -> tuple[dict[str, np.ndarray], list[str] | None]:
+    """What an encoder learnt of some domains: its arrays and words."""
+    encoder.fit(list(domains))
+    return encoder.state(), encoder.vocabulary()
 
 
 def _finished(
@@ -249,26 +301,3 @@ def _finished(
         for name in prints
         if name in features.modalities and features.fingerprints.get(name) == prints[name]
     }
-
-
-def _shard_folder(partial: Path, name: str, print_: str) -> Path:
-    """The folder of a modality's shards, without what another encoder or input left there."""
-    folder = make_folder(partial / f"{name}-{print_}")
-    for other in partial.iterdir():
-        # Not by a pattern: "image-*" would also find the shards of a modality "image-back".
-        if other != folder and other.name.rpartition("-")[0] == name:
-            shutil.rmtree(other)
-    return folder
-
-
-def _read_shard(file: Path, num_items: int) -> ModalityFeatures | None:
-    try:
-        part = read_modality(file)
-    except QBert4RecError:
-        return None
-    return part if len(part) == num_items else None
-
-
-def _write_shard(file: Path, part: ModalityFeatures) -> None:
-    with atomic_file(file) as temporary:
-        save_file({"vectors": part.vectors, "mask": part.mask}, temporary)

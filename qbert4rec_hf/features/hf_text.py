@@ -2,57 +2,58 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
-from transformers.utils import logging
 
 from ..columns import TEXT_MODALITY
 from ..errors import QBert4RecError
 from ..files import fingerprint
-from .base import FeatureEncoder, progress_bar, register_encoder
+from .base import register_encoder
+from .batches import Batcher
+from .hf_model import HFEncoder, Quantization, input_device
+from .progress import Bar, progress_bar
 from .store import ModalityFeatures
-from .structural import unit
 from .text_template import TextTemplate, template_of
 
 if TYPE_CHECKING:
     import torch
 
-logger = logging.get_logger(__name__)
-
 # These count positions from the padding index up, so that many are not for tokens.
 _OFFSET_POSITIONS = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer")
-# How much of the beginning and the end of a large local file goes into its fingerprint.
-_HASHED_BYTES = 1 << 20
+# Tokens a batch, padding included, where nothing else is asked for: enough to keep the device busy.
+_CPU_TOKENS, _GPU_TOKENS = 1024, 65536
+_TOKEN_LETTERS = 4  # about how many letters a token has, for the progress bar
+POOLINGS = ("mean", "last", "cls")
 
 
 @register_encoder
-class HFTextEncoder(FeatureEncoder):
+class HFTextEncoder(HFEncoder):
     """Last hidden states of a text model, pooled over the tokens of a text.
 
     Any model that `AutoModel` opens: encoders such as MiniLM (mean pooling), decoders such as
-    LLaMA (last-token pooling), the encoder half of models such as T5. Texts are padded on the
-    right, which changes neither kind of pooling, and run in batches of like lengths.
+    LLaMA (last-token pooling), the encoder half of models such as T5. Texts run in batches of like
+    lengths and are padded on the right, whatever the tokenizer would do; but for rounding, the
+    vector of a text does not depend on what runs with it.
 
     Args:
         model: repository or folder of the model.
         revision: branch, tag or commit; the commit that was loaded is recorded in its place.
-        pooling: "mean" over the tokens, or the "last" token.
-        max_length: tokens that a text is cut to; the model's own limit where that is lower.
+        pooling: "mean" over the tokens, the "last" token, or the first one ("cls").
+        max_length: tokens that a text is cut to, those that the tokenizer adds included; the
+            model's own limit where that is lower.
         normalize: scale vectors to unit length.
         template: which columns make up the text; a `TextTemplate` or its settings.
         prefix: put before every text, for models that were trained with one ("passage: ").
-        dtype: "float32", "bfloat16", "float16", or "auto" for that of the checkpoint.
-        batch_size: texts a batch.
-        device: "cpu", "cuda", ...; None takes a GPU where there is one.
-        trust_remote_code: run code that comes with the model.
+        dtype, quantization, model_kwargs, attn_implementation, device_map, device,
+            trust_remote_code: how the model is opened, as for `HFEncoder`.
+        batch_size: texts a batch at most; None for as many as `batch_tokens` holds.
+        batch_tokens: tokens a batch at most, padding included; None chooses for the device, or
+            sets no limit where `batch_size` is given. Batches that do not fit into memory are
+            halved in any case.
         dim: length of a vector; read from the model.
         source: fingerprint of a model in a local folder; read from the folder. The encoder refuses
             a folder that holds something else by then.
@@ -60,53 +61,60 @@ class HFTextEncoder(FeatureEncoder):
     """
 
     kind = "hf_text"
+    noun = "text model"
+    instead = "choose the tfidf encoder"
 
     def __init__(
         self,
         *,
         model: str,
         revision: str | None = None,
-        pooling: Literal["mean", "last"] = "mean",
+        pooling: Literal["mean", "last", "cls"] = "mean",
         max_length: int = 512,
         normalize: bool = True,
         template: TextTemplate | dict[str, Any] | None = None,
         prefix: str = "",
         dtype: str = "float32",
-        batch_size: int = 32,
+        quantization: Quantization | None = None,
+        model_kwargs: Mapping[str, Any] | None = None,
+        attn_implementation: str | None = None,
+        device_map: str | dict[str, Any] | None = None,
+        batch_size: int | None = None,
+        batch_tokens: int | None = None,
         device: str | None = None,
         trust_remote_code: bool = False,
         dim: int | None = None,
         source: str | None = None,
         modality: str = TEXT_MODALITY,
     ) -> None:
-        if pooling not in ("mean", "last"):
-            raise QBert4RecError(f"pooling must be mean or last, got {pooling!r}")
-        if dtype not in ("auto", "float32", "bfloat16", "float16"):
-            raise QBert4RecError(f"dtype must be auto, float32, bfloat16 or float16, got {dtype!r}")
-        if min(max_length, batch_size) < 1:
-            raise QBert4RecError(
-                f"max_length and batch_size must be 1 or more, got {max_length} and {batch_size}"
-            )
-        self.model = str(model)
-        self.revision = revision
+        super().__init__(
+            model=model,
+            revision=revision,
+            dtype=dtype,
+            quantization=quantization,
+            model_kwargs=model_kwargs,
+            attn_implementation=attn_implementation,
+            device_map=device_map,
+            device=device,
+            trust_remote_code=trust_remote_code,
+            normalize=normalize,
+            dim=dim,
+            source=source,
+            modality=modality,
+        )
+        if pooling not in POOLINGS:
+            raise QBert4RecError(f"pooling must be {', '.join(POOLINGS)}, got {pooling!r}")
+        sizes = {"max_length": max_length, "batch_size": batch_size, "batch_tokens": batch_tokens}
+        for name, size in sizes.items():
+            if size is not None and size < 1:
+                raise QBert4RecError(f"{name} must be 1 or more, got {size}")
         self.pooling = pooling
         self.max_length = max_length
-        self.normalize = normalize
         self.template = template_of(template)
         self.prefix = prefix
-        self.dtype = dtype
         self.batch_size = batch_size
-        self.device = device
-        self.trust_remote_code = trust_remote_code
-        self.modality = modality
-        self._dim = dim
-        self.source = source
-        self._loaded: tuple[Any, Any] | None = None
-
-    @property
-    def dim(self) -> int:
-        self._identify()
-        return self._dim  # type: ignore[return-value]  # identifying sets it
+        self.batch_tokens = batch_tokens
+        self._batcher: Batcher | None = None
 
     def config(self) -> dict[str, Any]:
         return {
@@ -118,83 +126,108 @@ class HFTextEncoder(FeatureEncoder):
             "template": self.template.to_dict(),
             "prefix": self.prefix,
             "dtype": self.dtype,
+            "quantization": self.quantization,
+            "model_kwargs": self.model_kwargs,
             "dim": self._dim,
             "source": self.source,
             "modality": self.modality,
         }
 
     def runtime(self) -> dict[str, Any]:
-        return {"batch_size": self.batch_size}
-
-    def fingerprint(self) -> str:
-        """Names settings and model: its commit, or what lies in its local folder."""
-        self._identify()
-        unimportant = ("dim", "model" if self.source else "source")
-        settings = {k: v for k, v in self.config().items() if k not in unimportant}
-        return fingerprint(self.kind, settings)
-
-    def save(self, folder: str | os.PathLike) -> None:
-        self._identify()
-        super().save(folder)
+        return {"batch_size": self.batch_size, "batch_tokens": self.batch_tokens}
 
     def input_fingerprint(self, items: pd.DataFrame, root: Path | None) -> str:
         return fingerprint(self.template.render(items))
 
+    def effort(self, items: pd.DataFrame) -> np.ndarray:
+        tokens = [
+            sum(min(len(text) / _TOKEN_LETTERS + 1, self.max_length) for text in texts if text)
+            for texts in self.template.render(items)
+        ]
+        return np.array(tokens, float)
+
     def encode(
-        self, items: pd.DataFrame, root: Path | None, *, progress: bool | tqdm = True
+        self, items: pd.DataFrame, root: Path | None, *, progress: bool | Bar = True
     ) -> ModalityFeatures:
-        tokenizer, _ = self._load()
         rows = self.template.render(items)
         places = [(row, j) for row, texts in enumerate(rows) for j, t in enumerate(texts) if t]
-        texts = [self.prefix + rows[row][j] for row, j in places]
+        tokens = self._tokens([rows[row][j] for row, j in places])
+        kept = [i for i, ids in enumerate(tokens) if len(ids)]
+        lengths = [len(tokens[i]) for i in kept]
         features = ModalityFeatures.empty(len(items), self.dim, self.template.num_texts)
+        total, work, advanced = sum(lengths), 0, 0
         with progress_bar(progress, len(items), f"{self.modality} of {self.model}") as advance:
-            tokens = (
-                tokenizer(
-                    texts,
-                    truncation=True,
-                    max_length=self._limit(),
-                    return_attention_mask=False,
-                )["input_ids"]
-                if texts
-                else []
+            batches = self._batches().run(
+                lengths, lambda batch: self._forward([tokens[kept[i]] for i in batch])
             )
-            kept = [i for i, ids in enumerate(tokens) if len(ids)]
-            # Longest first: what does not fit into memory fails at once, not at the end.
-            kept.sort(key=lambda i: -len(tokens[i]))
-            advanced = 0
-            for start in range(0, len(kept), self.batch_size):
-                batch = kept[start : start + self.batch_size]
-                vectors = self._forward([tokens[i] for i in batch])
+            for batch, vectors in batches:
                 for i, vector in zip(batch, vectors, strict=True):
-                    row, j = places[i]
+                    row, j = places[kept[i]]
                     features.vectors[row, j] = vector
                     features.mask[row, j] = True
-                done = len(items) * (start + len(batch)) // len(kept)
+                # Items go by the tokens done: the long texts come first, the last ones are quick.
+                work += sum(lengths[i] for i in batch)
+                done = len(items) * work // total
                 advance(done - advanced)
                 advanced = done
             advance(len(items) - advanced)
         return ModalityFeatures(features.vectors, features.mask)
 
+    def _tokens(self, texts: list[str]) -> list[list[int]]:
+        """Token ids of each text, with those that the tokenizer adds."""
+        if not texts:
+            return []
+        tokenizer, _ = self._network()
+        limit = self._limit()
+        if self.prefix:
+            length = len(tokenizer(self.prefix)["input_ids"])
+            if length >= limit:
+                raise QBert4RecError(
+                    f"prefix has {length} tokens, and texts are cut to {limit}; shorten it, or "
+                    "raise max_length"
+                )
+        encoded = tokenizer(
+            [self.prefix + text for text in texts],
+            truncation=True,
+            max_length=limit,
+            return_attention_mask=False,
+        )
+        return encoded["input_ids"]
+
+    def _batches(self) -> Batcher:
+        """How texts are put together; what it learns of the memory lasts."""
+        if self._batcher is None:
+            tokens = self.batch_tokens
+            if tokens is None and self.batch_size is None:
+                _, model = self._network()
+                tokens = _CPU_TOKENS if input_device(model).type == "cpu" else _GPU_TOKENS
+            self._batcher = Batcher(
+                tokens,
+                self.batch_size,
+                noun="text",
+                hint="lower max_length, or choose another dtype or a smaller model",
+            )
+        return self._batcher
+
     def _forward(self, tokens: list[list[int]]) -> np.ndarray:
         """Vectors `[texts, dim]` of texts given as token ids."""
         import torch
 
-        tokenizer, model = self._load()
+        tokenizer, model = self._network()
         lengths = torch.tensor([len(ids) for ids in tokens])
         mask = (torch.arange(int(lengths.max())) < lengths[:, None]).long()
         padded = torch.full(mask.shape, tokenizer.pad_token_id)
         padded[mask.bool()] = torch.tensor([token for ids in tokens for token in ids])
-        padded, mask = padded.to(model.device), mask.to(model.device)
+        device = input_device(model)
+        padded, mask = padded.to(device), mask.to(device)
         with torch.inference_mode():
             output = model(input_ids=padded, attention_mask=mask)
-        pooled = pool(output.last_hidden_state, mask, self.pooling)
-        vectors = pooled.cpu().numpy()
-        return unit(vectors) if self.normalize else vectors
+            states = output.last_hidden_state
+            return self._vectors(pool(states, mask.to(states.device), self.pooling))
 
     def _limit(self) -> int:
         """Tokens that a text may have: the least of what was asked for and what the model takes."""
-        tokenizer, model = self._load()
+        tokenizer, model = self._network()
         limits = [self.max_length, tokenizer.model_max_length]
         config = model.config.get_text_config()
         positions = getattr(config, "max_position_embeddings", None)
@@ -204,27 +237,27 @@ class HFTextEncoder(FeatureEncoder):
         return min(limits)
 
     def _identify(self) -> None:
-        """Finds out dimension and commit, or fingerprint of the folder, without the weights."""
+        # The configuration is enough; the weights may be large.
         if self._dim is not None:
             return
         from transformers import AutoConfig
 
         with self._explained():
-            config = AutoConfig.from_pretrained(self.model, **self._origin())
-        self._record(config)
+            config = AutoConfig.from_pretrained(self._place, **self._origin())
+        self._record_config(config)
+
+    def _record_config(self, config: Any) -> None:
+        self._record(config.get_text_config().hidden_size, self._local_source())
+        self._record_commit(config)
 
     def _load(self) -> tuple[Any, Any]:
-        """Tokenizer and model, loaded when first needed."""
-        if self._loaded is not None:
-            return self._loaded
-        import torch
-        from transformers import AutoModel, AutoTokenizer
+        """Tokenizer and model."""
+        from transformers import AutoTokenizer
 
-        dtype = self.dtype if self.dtype == "auto" else getattr(torch, self.dtype)
         with self._explained():
-            tokenizer = AutoTokenizer.from_pretrained(self.model, **self._origin())
-            model = AutoModel.from_pretrained(self.model, dtype=dtype, **self._origin())
-        self._record(model.config)
+            tokenizer = AutoTokenizer.from_pretrained(self._place, **self._origin())
+        model, _ = self._open_model()
+        self._record_config(model.config)
         if model.config.is_encoder_decoder:
             model = model.get_encoder()
         # A decoder would keep keys and values of every token for a next one that never comes.
@@ -237,81 +270,26 @@ class HFTextEncoder(FeatureEncoder):
                 or tokenizer.bos_token
                 or tokenizer.convert_ids_to_tokens(0)
             )
-        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self._loaded = (tokenizer, model.eval().to(device))
-        return self._loaded
-
-    def _origin(self) -> dict[str, Any]:
-        origin = {"trust_remote_code": self.trust_remote_code}
-        return origin if self.revision is None else {**origin, "revision": self.revision}
-
-    def _record(self, config: Any) -> None:
-        """Keeps what tells this model from another, or checks it against what was kept."""
-        dim = config.get_text_config().hidden_size
-        folder = Path(self.model)
-        source = folder_fingerprint(folder) if folder.is_dir() else None
-        if self._dim is not None and (dim, source) != (self._dim, self.source):
-            raise QBert4RecError(
-                f"text model {self.model} is not the one that the features were made with; bring "
-                "back the old one, or encode all domains again"
-            )
-        self._dim, self.source = dim, source
-        if source is None:
-            self.revision = getattr(config, "_commit_hash", None) or self.revision
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turns the errors of loading into one line that says what to do."""
-        try:
-            yield
-        except (OSError, ValueError, ImportError, KeyError) as error:
-            reason = " ".join(str(error).split())
-            if "trust_remote_code" in reason:
-                raise QBert4RecError(
-                    f"text model {self.model} brings code of its own; set trust_remote_code to "
-                    "run it, if you trust its source"
-                ) from None
-            raise QBert4RecError(
-                f"text model {self.model} cannot be loaded ({reason[:300]}); check its name, its "
-                "folder or the network, or choose the tfidf encoder"
-            ) from None
+        return tokenizer, model
 
 
 def pool(states: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:
     """One vector a text from the hidden states of its tokens.
 
     Args:
-        states: `[texts, tokens, dim]`, padded on the right.
-        mask: `[texts, tokens]`, 1 for tokens and 0 for padding.
-        pooling: "mean" or "last".
+        states: `[texts, tokens, dim]`, padded on either side.
+        mask: `[texts, tokens]`, 1 for tokens and 0 for padding; no text is empty.
+        pooling: "mean", "last" or "cls".
 
     Returns:
         `[texts, dim]`, float32.
     """
     states = states.float()
-    if pooling == "last":
-        last = mask.sum(dim=1) - 1
-        return states[range(len(states)), last]
+    if pooling != "mean":
+        kept = mask.long()
+        first = kept.argmax(dim=1)
+        place = first if pooling == "cls" else first + kept.sum(dim=1) - 1
+        return states[range(len(states)), place]
     # Where rather than a product: hidden states of padding may be anything, even infinite.
     kept = states.where(mask[:, :, None].bool(), 0.0)
     return kept.sum(dim=1) / mask.sum(dim=1, keepdim=True)
-
-
-def folder_fingerprint(folder: Path) -> str:
-    """Names a local model: names and sizes of its files, small files whole, large ones in part."""
-    parts: list[Any] = []
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and not path.name.startswith("."):
-            parts += [path.name, file_fingerprint(path)]
-    return fingerprint(*parts)
-
-
-def file_fingerprint(path: Path) -> str:
-    """Names a file: its size, its beginning and its end."""
-    size = path.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
-    with path.open("rb") as file:
-        digest.update(file.read(_HASHED_BYTES))
-        file.seek(max(0, size - _HASHED_BYTES))
-        digest.update(file.read())
-    return digest.hexdigest()

@@ -13,6 +13,7 @@ from transformers.utils import logging
 from ..columns import IMAGES, ITEM_ID
 from ..errors import QBert4RecError
 from ..files import fingerprint
+from ..pictures import read_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,34 +22,6 @@ logger = logging.get_logger(__name__)
 
 _NAMED_IN_WARNINGS = 5
 OnCorrupt = Literal["skip", "error"]
-
-
-def read_image(path: str | Path) -> Image:
-    """Opens a picture as RGB: turned as its EXIF data says, transparency on white.
-
-    CMYK, palette and grayscale pictures of any depth are converted; of an animation the first
-    frame is taken.
-
-    Raises:
-        OSError: the file is missing, cut off, or no picture.
-    """
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as image:
-            image.load()
-            image = ImageOps.exif_transpose(image)
-    except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        # Pillow raises these for some malformed files.
-        raise OSError(str(error)) from error
-    if image.mode.startswith(("I", "F")):
-        # Pillow clips 16-bit grayscale at 255 instead of scaling it.
-        image = image.convert("F").point(lambda value: value / 256, "F").convert("L")
-    if "A" in image.getbands() or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(white, image)
-    return image.convert("RGB")
 
 
 @dataclass
@@ -110,8 +83,8 @@ class ImageReader:
             )
         if self.urls:
             logger.warning(
-                f"{self.urls} images are addresses on the web, which are not fetched; download "
-                "them into the domain folder and list their paths to use them"
+                f"{self.urls} images are addresses on the web, which are not fetched; "
+                "`qbert4rec images DOMAIN` downloads them into the domain folder"
             )
 
     def input_fingerprint(self, items: pd.DataFrame) -> str:

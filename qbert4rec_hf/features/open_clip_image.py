@@ -4,35 +4,30 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from tqdm.auto import tqdm
 
 from ..columns import IMAGE_MODALITY
 from ..errors import QBert4RecError
 from ..files import fingerprint
-from .base import FeatureEncoder, progress_bar, register_encoder
-from .hf_text import file_fingerprint, folder_fingerprint
-from .images import ImageReader, OnCorrupt, item_names
-from .store import ModalityFeatures
-from .structural import unit
+from .base import register_encoder
+from .images import OnCorrupt
+from .pretrained import chosen_device, file_fingerprint, folder_fingerprint
+from .pretrained_image import PretrainedImageEncoder
 
 if TYPE_CHECKING:
     import torch
+    from PIL.Image import Image
 
 _LOCAL = "local-dir:"
 _HUB = "hf-hub:"
-# Pictures decoded before a batch runs; decoding takes the time.
-_READ_AHEAD = 4
 
 
 @register_encoder
-class OpenClipImageEncoder(FeatureEncoder):
+class OpenClipImageEncoder(PretrainedImageEncoder):
     """Image embeddings of a CLIP model; each picture of an item has a vector of its own.
 
     Args:
@@ -43,7 +38,7 @@ class OpenClipImageEncoder(FeatureEncoder):
         max_images: pictures an item that are used.
         normalize: scale vectors to unit length.
         precision: "fp32", "fp16" or "bf16".
-        batch_size: pictures a batch.
+        batch_size: pictures a batch at most; batches that do not fit into memory are halved.
         device: "cpu", "cuda", ...; None takes a GPU where there is one.
         on_corrupt: what to do about a picture that cannot be opened: "skip" treats it as missing
             and warns with its name, "error" stops.
@@ -57,6 +52,8 @@ class OpenClipImageEncoder(FeatureEncoder):
     """
 
     kind = "open_clip"
+    noun = "open_clip model"
+    instead = "choose the pca_image encoder"
 
     def __init__(
         self,
@@ -81,32 +78,21 @@ class OpenClipImageEncoder(FeatureEncoder):
                 else f"open_clip model {model!r} needs weights; set pretrained to a tag or a local "
                 "checkpoint"
             )
-        if min(max_images, batch_size) < 1:
-            raise QBert4RecError(
-                f"max_images and batch_size must be 1 or more, got {max_images} and {batch_size}"
-            )
         if precision not in ("fp32", "fp16", "bf16"):
             raise QBert4RecError(f"precision must be fp32, fp16 or bf16, got {precision!r}")
-        if on_corrupt not in ("skip", "error"):
-            raise QBert4RecError(f"on_corrupt must be skip or error, got {on_corrupt!r}")
-        self.model = model
+        super().__init__(
+            max_images=max_images,
+            batch_size=batch_size,
+            on_corrupt=on_corrupt,
+            model=model,
+            normalize=normalize,
+            device=device,
+            dim=dim,
+            source=source,
+            modality=modality,
+        )
         self.pretrained = pretrained
-        self.max_images = max_images
-        self.normalize = normalize
         self.precision = precision
-        self.batch_size = batch_size
-        self.device = device
-        self.on_corrupt: OnCorrupt = on_corrupt
-        self.modality = modality
-        self._dim = dim
-        self.source = source
-        self._loaded: tuple[Any, Any] | None = None
-
-    @property
-    def dim(self) -> int:
-        if self._dim is None:
-            self._load()
-        return self._dim  # type: ignore[return-value]  # loading sets it
 
     def config(self) -> dict[str, Any]:
         return {
@@ -120,13 +106,9 @@ class OpenClipImageEncoder(FeatureEncoder):
             "modality": self.modality,
         }
 
-    def runtime(self) -> dict[str, Any]:
-        return {"batch_size": self.batch_size, "on_corrupt": self.on_corrupt}
-
     def fingerprint(self) -> str:
         """Names settings and weights, local weights by what is in them."""
-        if self.source is None:
-            self._load()
+        self._identify()
         settings = {k: v for k, v in self.config().items() if k != "dim"}
         local = local_weights(self.model, self.pretrained)
         for name in ("model", "pretrained") if local is not None and local.is_dir() else ():
@@ -135,74 +117,27 @@ class OpenClipImageEncoder(FeatureEncoder):
             del settings["pretrained"]
         return fingerprint(self.kind, settings)
 
-    def save(self, folder: str | os.PathLike) -> None:
-        if self.source is None:
-            self._load()
-        super().save(folder)
+    @property
+    def named(self) -> str:
+        weights = "" if self.pretrained is None else f" with weights {self.pretrained!r}"
+        return f"{self.noun} {self.model!r}{weights}"
 
-    def input_fingerprint(self, items: pd.DataFrame, root: Path | None) -> str:
-        return ImageReader(root, self.max_images).input_fingerprint(items)
+    def _identify(self) -> None:
+        if self._dim is None or self.source is None:
+            self._network()
 
-    def encode(
-        self, items: pd.DataFrame, root: Path | None, *, progress: bool | tqdm = True
-    ) -> ModalityFeatures:
-        self._load()
-        reader = ImageReader(root, self.max_images, self.on_corrupt)
-        paths = reader.paths(items)
-        num_vectors = max(map(len, paths), default=1) or 1
-        features = ModalityFeatures.empty(len(items), self.dim, num_vectors)
-        pictures = [
-            (row, place, name, image)
-            for row, (name, images) in enumerate(zip(item_names(items), paths, strict=True))
-            for place, image in enumerate(images)
-        ]
-        advanced = 0
-        with progress_bar(progress, len(items), f"{self.modality}s by {self.model}") as advance:
-            for start in range(0, len(pictures), self.batch_size):
-                batch = pictures[start : start + self.batch_size]
-                self._encode_batch(batch, reader, features)
-                advance(batch[-1][0] - advanced)
-                advanced = batch[-1][0]
-            advance(len(items) - advanced)
-        reader.report()
-        return ModalityFeatures(features.vectors, features.mask)
+    def _prepare(self, image: Image) -> torch.Tensor:
+        _, preprocess = self._network()
+        return preprocess(image)
 
-    def _encode_batch(
-        self,
-        batch: list[tuple[int, int, str, str]],
-        reader: ImageReader,
-        features: ModalityFeatures,
-    ) -> None:
-        """Encodes pictures given as row, place, item id and path, and puts them in their rows."""
-        from concurrent.futures import ThreadPoolExecutor
-
-        _, preprocess = self._load()
-
-        def prepare(picture: tuple[int, int, str, str]) -> torch.Tensor | None:
-            image = reader.open(picture[2], picture[3])
-            return None if image is None else preprocess(image)
-
-        with ThreadPoolExecutor(_READ_AHEAD) as pool:
-            prepared = list(pool.map(prepare, batch))
-        places = [i for i, pixels in enumerate(prepared) if pixels is not None]
-        if not places:
-            return
-        vectors = self._forward([prepared[i] for i in places])
-        for i, vector in zip(places, vectors, strict=True):
-            row, place = batch[i][:2]
-            features.vectors[row, place] = vector
-            features.mask[row, place] = True
-
-    def _forward(self, pixels: list[torch.Tensor]) -> np.ndarray:
-        """Vectors `[pictures, dim]` of prepared pictures."""
+    def _forward(self, prepared: Sequence[torch.Tensor]) -> np.ndarray:
         import torch
 
-        model, _ = self._load()
-        weight = next(model.parameters())
+        model, _ = self._network()
+        device = next(model.parameters()).device
         with torch.inference_mode():
-            stacked = torch.stack(pixels).to(weight.device, self._dtype())
-            vectors = model.encode_image(stacked).float().cpu().numpy()
-        return unit(vectors) if self.normalize else vectors
+            stacked = torch.stack(list(prepared)).to(device, self._dtype())
+            return self._vectors(model.encode_image(stacked))
 
     def _dtype(self) -> torch.dtype:
         import torch
@@ -212,20 +147,17 @@ class OpenClipImageEncoder(FeatureEncoder):
         ]
 
     def _load(self) -> tuple[Any, Any]:
-        """Model and its preprocessing, loaded when first needed."""
-        if self._loaded is not None:
-            return self._loaded
+        """Model and its preprocessing."""
         import open_clip
         import torch
 
-        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        device = chosen_device(self.device)
         local = local_weights(self.model, self.pretrained)
-        source = self._source(local)
-        if self.source is not None and local is not None and source != self.source:
-            raise QBert4RecError(
-                f"{local} does not hold the weights that the features were made with; bring back "
-                "the old ones, or encode all domains again"
-            )
+        if local is not None:
+            # Before the weights are read: it says so when they are not there.
+            present = self._source(local)
+            if self.source not in (None, present):
+                raise self._another_network()
         with self._explained():
             model, _, preprocess = open_clip.create_model_and_transforms(
                 self.model, pretrained=self.pretrained, precision=self.precision, device=device
@@ -239,12 +171,10 @@ class OpenClipImageEncoder(FeatureEncoder):
         height, width = size if isinstance(size, tuple | list) else (size, size)
         with torch.inference_mode():
             blank = torch.zeros(1, 3, height, width, device=device, dtype=self._dtype())
-            found = model.encode_image(blank).shape[1]
-        self._dim = int(found)
-        # Asked again: for weights from the Hub the commit is known once they are here.
-        self.source = self._source(local)
-        self._loaded = (model, preprocess)
-        return self._loaded
+            found = int(model.encode_image(blank).shape[1])
+        # For weights from the Hub the commit is known only now that they are here.
+        self._dim, self.source = found, self._source(local)
+        return model, preprocess
 
     def _source(self, local: Path | None) -> str:
         """Fingerprint of local weights; commit or address of others, as far as it is known."""
@@ -268,19 +198,6 @@ class OpenClipImageEncoder(FeatureEncoder):
             if isinstance(cached, str):
                 return f"{repository}@{Path(cached).parent.name}"
         return repository
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turns the errors of loading into one line that says what to do."""
-        try:
-            yield
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
-            reason = " ".join(str(error).split())[:300]
-            raise QBert4RecError(
-                f"open_clip model {self.model!r} with weights {self.pretrained!r} cannot be loaded "
-                f"({reason}); check both names, the checkpoint or the network, or choose the "
-                "pca_image encoder"
-            ) from None
 
 
 def local_weights(model: str, pretrained: str | None) -> Path | None:

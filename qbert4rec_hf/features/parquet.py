@@ -11,20 +11,19 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm.auto import tqdm
-from transformers.utils import logging
 
 from ..columns import ITEM_ID, TEXT_MODALITY
 from ..errors import QBert4RecError
-from ..files import fingerprint
-from .base import FeatureEncoder, not_fitted, progress_bar, register_encoder
+from ..files import fingerprint, inside
+from .base import FeatureEncoder, not_fitted, register_encoder
+from .progress import Bar, progress_bar
 from .store import ModalityFeatures
 from .structural import unit
 
 if TYPE_CHECKING:
     from ..data.domain import Domain
 
-logger = logging.get_logger(__name__)
+_HASHED_BLOCK = 1 << 20
 
 
 @register_encoder
@@ -36,8 +35,8 @@ class ParquetEncoder(FeatureEncoder):
     that the domain lacks are ignored.
 
     Args:
-        path: the file, or a folder of shards; a relative path is looked for in the domain folder,
-            so that each domain can bring its own.
+        path: the file, or a folder of shards. A relative path is one inside the domain folder, so
+            that each domain can bring its own; it is never looked for in the working directory.
         columns: the columns; each gives one vector an item.
         modality: name of the modality.
         normalize: scale vectors to unit length.
@@ -93,11 +92,13 @@ class ParquetEncoder(FeatureEncoder):
             self._table(domain.path)
 
     def available(self, root: Path | None) -> bool:
+        if root is None and not Path(self.path).is_absolute():
+            return False
         path = self._path(root)
         return path.is_dir() or path.is_file()
 
     def encode(
-        self, items: pd.DataFrame, root: Path | None, *, progress: bool | tqdm = True
+        self, items: pd.DataFrame, root: Path | None, *, progress: bool | Bar = True
     ) -> ModalityFeatures:
         rows, vectors, mask = self._table(root)
         index = np.array([rows.get(item_id, -1) for item_id in items[ITEM_ID]], dtype=np.int64)
@@ -111,19 +112,27 @@ class ParquetEncoder(FeatureEncoder):
     def input_fingerprint(self, items: pd.DataFrame, root: Path | None) -> str:
         self._read = None  # the file may have changed since
         files = self._files(root)
-        return fingerprint(*(hashlib.sha256(file.read_bytes()).hexdigest() for file in files))
+        return fingerprint(*(_hash(file) for file in files))
 
     def _path(self, root: Path | None) -> Path:
-        # An absolute path stays what it is.
-        return Path(self.path) if root is None else Path(root) / self.path
+        path = Path(self.path)
+        if path.is_absolute():
+            return path
+        if root is None:
+            raise QBert4RecError(
+                f"ready embeddings {self.path} are to lie in the domain folder, and these items "
+                "have none; give an absolute path"
+            )
+        return inside(root, self.path, "the parquet encoder")
 
     def _files(self, root: Path | None) -> list[Path]:
         path = self._path(root)
         files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
         if not files or not files[0].is_file():
+            inside = "" if Path(self.path).is_absolute() else " in the domain folder"
             raise QBert4RecError(
-                f"{path} does not exist; give ready embeddings as a Parquet file with the columns "
-                f"{ITEM_ID} and {', '.join(self.columns)}"
+                f"{path} does not exist{inside}; give ready embeddings as a Parquet file with the "
+                f"columns {ITEM_ID} and {', '.join(self.columns)}"
             )
         return files
 
@@ -210,3 +219,11 @@ class ParquetEncoder(FeatureEncoder):
         vectors = np.zeros((len(present), self._dim), np.float32)
         vectors[present] = filled
         return vectors, present
+
+
+def _hash(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as opened:
+        while block := opened.read(_HASHED_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from ..columns import MODALITIES
 from ..errors import QBert4RecError
-from ..files import atomic_folder, fingerprint, read_json, write_json
+from ..files import atomic_folder, fingerprint, inside, read_json, write_json
+from .reading import check_format_version, read_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -334,9 +334,10 @@ class ItemFeatures:
                 f"{folder / INDEX_FILE} is not the index of a feature folder; encode the items "
                 "again"
             )
+        check_format_version(folder / INDEX_FILE, index, FORMAT_VERSION)
         modalities = {}
         for name, about in listed.items():
-            modalities[name] = read_modality(folder / about["file"])
+            modalities[name] = read_modality(inside(folder, about["file"], folder / INDEX_FILE))
             if len(modalities[name]) != len(index["item_ids"]):
                 raise QBert4RecError(
                     f"{folder / about['file']} has {len(modalities[name])} rows for "
@@ -357,22 +358,6 @@ def read_modality(path: Path) -> ModalityFeatures:
     if not {"vectors", "mask"} <= tensors.keys():
         raise QBert4RecError(f"{path} lacks vectors or mask; encode the items again")
     return ModalityFeatures(tensors["vectors"], tensors["mask"])
-
-
-def read_tensors(path: Path) -> dict[str, np.ndarray]:
-    """Reads a safetensors file.
-
-    Raises:
-        QBert4RecError: the file is missing or malformed.
-    """
-    try:
-        return load_file(path)
-    except FileNotFoundError:
-        raise QBert4RecError(f"{path} does not exist; the folder is incomplete") from None
-    except (SafetensorError, OSError, KeyError) as error:
-        raise QBert4RecError(
-            f"{path} cannot be read as safetensors ({error}); write or fetch it again"
-        ) from None
 
 
 def _in_order(names: Iterable[str]) -> list[str]:

@@ -27,8 +27,8 @@ class TextTemplate:
     """Turns an item's columns into the texts that are encoded.
 
     Args:
-        fields: columns, in the order in which they are read. A value may be a text, a number, or a
-            list of them, nested or not.
+        fields: columns, in the order in which they are read. A value may be a text, a number, a
+            list of them, nested or not, or a mapping such as "details" of Amazon's metadata.
         separate: encode each field by itself, so that an item has a vector a field; otherwise the
             fields are joined into one text.
         labels: write the name of a column before its value ("brand: Amber"). Helps language
@@ -111,6 +111,12 @@ def _parts(value: Any) -> Iterable[str]:
     elif isinstance(value, list | tuple | np.ndarray):
         for part in value:
             yield from _parts(part)
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            # A Parquet column of mappings has every name on every row.
+            text = ", ".join(_parts(inner))
+            if text:
+                yield f"{name}: {text}"
     elif value is not None and not pd.isna(value):
         yield str(value)
 

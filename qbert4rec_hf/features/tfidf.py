@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 from transformers.utils import logging
 
 from ..columns import TEXT_MODALITY
 from ..errors import QBert4RecError
 from ..files import fingerprint
-from .base import FeatureEncoder, not_fitted, progress_bar, register_encoder
+from .base import FeatureEncoder, not_fitted, register_encoder
+from .progress import Bar, progress_bar
 from .store import ModalityFeatures
 from .structural import unit
 from .text_template import TextTemplate, template_of
@@ -123,7 +123,7 @@ class TfidfTextEncoder(FeatureEncoder):
         self._axes = np.ascontiguousarray(axes, np.float64)
 
     def encode(
-        self, items: pd.DataFrame, root: Path | None, *, progress: bool | tqdm = True
+        self, items: pd.DataFrame, root: Path | None, *, progress: bool | Bar = True
     ) -> ModalityFeatures:
         if self._axes is None or self._idf is None:
             raise not_fitted(self)

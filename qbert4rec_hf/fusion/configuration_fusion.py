@@ -5,6 +5,8 @@ from typing import Literal
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
+FORMAT_VERSION = 1
+
 
 @strict
 class QBert4RecFusionConfig(PreTrainedConfig):
@@ -48,6 +50,8 @@ class QBert4RecFusionConfig(PreTrainedConfig):
         initializer_range: standard deviation of newly made linear weights.
         catalog_fingerprint: names the catalogue that the own queries belong to; None if unknown.
             It is compared, never computed with.
+        format_version: version of what these fields mean; a later one than this code knows is
+            refused.
 
     Example:
 
@@ -78,6 +82,7 @@ class QBert4RecFusionConfig(PreTrainedConfig):
     layer_norm_eps: float = 1e-5
     initializer_range: float = 0.02
     catalog_fingerprint: str | None = None
+    format_version: int = FORMAT_VERSION
 
     def __post_init__(self, **kwargs):
         if self.modalities is None:
@@ -88,6 +93,14 @@ class QBert4RecFusionConfig(PreTrainedConfig):
     def modality_names(self) -> list[str]:
         """Names in the order of the modality axis: sorted, as JSON does not keep an order."""
         return sorted(self.modalities)
+
+    def validate_format_version(self):
+        """Refuses what a later version of this code wrote: it may mean something else."""
+        if self.format_version > FORMAT_VERSION:
+            raise ValueError(
+                f"format_version {self.format_version} is later than this code reads "
+                f"({FORMAT_VERSION}); update qbert4rec_hf"
+            )
 
     def validate_modalities(self):
         """Refuses an empty set of modalities, and sizes that are not positive."""

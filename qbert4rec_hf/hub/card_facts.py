@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..columns import STRUCTURAL_MODALITY
 from ..errors import QBert4RecError
 from ..evaluation.result import EvaluationResult
 
@@ -50,7 +51,10 @@ class ModelCardFacts:
         answer: what the model recommends for them.
         pretrain_domains: names of the domains it was pre-trained on.
         encoders: modality -> what encodes it, in words.
-        base_models: ids of the Hub's models that encode items.
+        base_models: ids of the Hub's models that it was made from: the one that it was fine-tuned
+            from, and those that encode items.
+        taken_over: what it was fine-tuned from and what was taken over, in words; empty for a model
+            that was trained from the start.
         datasets: ids of the Hub's datasets; none for a domain that is a local folder.
         domain_facts: further lines of the domain's table: users, interactions, source.
         notes: sentences on the data that belong to the limits, such as order taken on trust.
@@ -81,6 +85,7 @@ class ModelCardFacts:
     pretrain_domains: Sequence[str] = ()
     encoders: Mapping[str, str] = field(default_factory=dict)
     base_models: Sequence[str] = ()
+    taken_over: str = ""
     datasets: Sequence[str] = ()
     domain_facts: Mapping[str, object] = field(default_factory=dict)
     notes: Sequence[str] = ()
@@ -93,6 +98,11 @@ class ModelCardFacts:
     versions: Mapping[str, str] = field(default_factory=dict)
     results: Sequence[EvaluationResult] = ()
     licence: str = "apache-2.0"
+
+    @property
+    def codes_new_items(self) -> bool:
+        """Whether items that come later can be coded: from content, by encoders of the model."""
+        return not self.imported_ids and set(self.encoders) != {STRUCTURAL_MODALITY}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ModelCardFacts:

@@ -9,7 +9,7 @@ from ..evaluation.baselines import ITEM_GRAPH
 from ..evaluation.metrics import ALL_ITEMS, UNSEEN_ITEMS
 from ..evaluation.result import PRIMARY_METRIC, EvaluationResult
 from ..evaluation.tables import PROTOCOL_TITLES
-from .markdown import escape
+from ..markdown import escape
 
 if TYPE_CHECKING:
     from .card_facts import ModelCardFacts
@@ -22,6 +22,8 @@ def limits(facts: ModelCardFacts) -> list[str]:
         + (
             " Its semantic IDs were imported, so it cannot code new items."
             if facts.imported_ids
+            else " It was trained on interactions alone, so it cannot code new items."
+            if not facts.codes_new_items
             else " Items that come later need `add_items`, and are judged by content alone until "
             "the next training."
         )

@@ -7,8 +7,8 @@ import json
 from ..evaluation.metrics import ALL_ITEMS, UNSEEN_ITEMS
 from ..evaluation.result import PRIMARY_METRIC
 from ..evaluation.tables import PROTOCOL_TITLES, metric_names
+from ..markdown import code_block, escape, table
 from .card_facts import ModelCardFacts
-from .markdown import code_block, escape, table
 
 
 def summary(facts: ModelCardFacts) -> str:
@@ -91,7 +91,7 @@ def further_use(facts: ModelCardFacts) -> str:
         "gets popular items, marked `cold_start`. `similar_items` finds neighbours, `update` "
         "refits the item graph to a shop's present log without training."
     ]
-    if not facts.imported_ids:
+    if facts.codes_new_items:
         sentences.append(
             "`add_items` gives new items semantic IDs from their texts and images alone; they can "
             "be recommended at once."
@@ -133,6 +133,8 @@ def method(facts: ModelCardFacts) -> str:
             "3. The sequence model learns from histories of such IDs: "
             + ("pre-trained, then fine-tuned." if facts.pretrain_domains else "fine-tuned.")
         ]
+    if facts.taken_over:
+        paragraphs.append(escape(facts.taken_over))
     if facts.graph_share is not None:
         shares = ", ".join(
             f"{facts.graph_share[protocol]:.2f} {PROTOCOL_TITLES[protocol]}"
@@ -168,8 +170,9 @@ def figures(facts: ModelCardFacts) -> str:
         return "None were measured."
     first = facts.results[0]
     paragraphs = [
-        f"{escape(first.split.capitalize())} split (leave-one-out: a user's last item is the test "
-        f"item, the last but one validation), {first.num_users:,} users, {first.num_items:,} "
+        f"{escape(first.split.capitalize())} split"
+        + (f" ({escape(first.splitting.rule)})" if first.splitting is not None else "")
+        + f", {first.num_users:,} users, {first.num_items:,} "
         "candidates each: the full catalogue, nothing sampled. Ties count against the model. The "
         "first row is this repository as `Recommender` uses it; the others were measured in the "
         "same run, by the command above."
@@ -183,5 +186,7 @@ def figures(facts: ModelCardFacts) -> str:
             rows.append([result.name, *cells, f"{found.coverage:.3f}"])
         heading = [PROTOCOL_TITLES[protocol].capitalize(), *names, "coverage@10"]
         paragraphs.append(table(heading, rows, numbers=len(names) + 1))
+        if first.order_note:
+            paragraphs.append(escape(first.order_note))
     paragraphs.append("coverage@10 is the share of the catalogue among the first ten of any user.")
     return "\n\n".join(paragraphs)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from ..errors import QBert4RecError
 from ..evaluation.metrics import ALL_ITEMS, UNSEEN_ITEMS
 from ..evaluation.tables import PROTOCOL_TITLES, metric_names
+from ..markdown import code_block, escape, one_line, table
 from . import card_parts
 from .card_facts import ModelCardFacts
 from .card_limits import limits
-from .markdown import code_block, escape, one_line, table
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult, ModelCardData

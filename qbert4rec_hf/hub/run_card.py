@@ -13,11 +13,14 @@ import numpy as np
 from ..columns import CARD_FILE, MODALITIES
 from ..data.domain_info import BY_TIMESTAMPS, DomainInfo, read_domain_info
 from ..errors import QBert4RecError
+from ..evaluation.result import EvaluationResult
 from ..files import write_text
 from ..ranking.recommender import Recommender
+from ..runs.base_model import TRAINED_ON
 from ..runs.config import CONFIG_FILE, RunConfig
 from ..runs.manifest import StageManifest, finished, folder_fingerprint, require_finished
 from ..runs.report_stage import load_results
+from ..runs.takeover_stages import TAKEN_OVER
 from .card_facts import ExampleItem, ModelCardFacts
 from .model_card import render_model_card, slug
 from .run_command import command_of, flat_settings, public, shown
@@ -26,6 +29,14 @@ MODEL = "model"
 REPORT = "report"
 SHOWN_HISTORY = 3
 SHOWN_ANSWER = 5
+
+# What each stage makes, where it can be taken over from another model.
+_PARTS = {
+    "features": "encoders",
+    "fusion": "fusion",
+    "quantizer": "quantizer",
+    "pretrain": "sequence model",
+}
 
 # The settings that decide the figures most; the card folds all others away.
 _RECIPE = (
@@ -104,11 +115,13 @@ def facts_of_run(
     config = _recorded_config(folder, manifests)
     recommender = Recommender.from_pretrained(folder / MODEL)
     domain = recommender.domain
-    pretrained = "pretrain" in manifests
+    # A model that was taken over is no pre-training of this run.
+    pretrained = "pretrain" in manifests and "pretrain" in manifests["pretrain"].settings
     info = _domain_info(config, report, domain)
     history = _popular(recommender)
     results = load_results(folder / REPORT)
     encoders, base_models = _encoders(recommender)
+    base_model, taken_over = _taken_over(manifests)
     flat = flat_settings(config)
     return ModelCardFacts(
         name=name or f"qbert4rec-{slug(domain)}",
@@ -128,12 +141,13 @@ def facts_of_run(
             for found in recommender.recommend([i.item_id for i in history], top_k=SHOWN_ANSWER)
         ],
         pretrain_domains=_pretrain_domains(folder, domain) if pretrained else [],
+        taken_over=taken_over,
         encoders=encoders,
-        base_models=base_models,
+        base_models=[*base_model, *base_models],
         domain_facts=_domain_facts(info) if info else {},
-        notes=_notes(info) if info else [],
+        notes=_notes(results[0]),
         recipe={key: _text(flat[key]) for key in _RECIPE if _used(key, flat, manifests)},
-        settings={key: _text(value) for key, value in flat.items()},
+        settings={k: _text(value) for k, value in flat.items() if not _is_idle(k, manifests)},
         command=command_of(config, output_dir=shown(folder)),
         seed=config.seed,
         machine="; ".join(sorted({m.machine for m in manifests.values()} - {""})),
@@ -194,19 +208,12 @@ def _domain_facts(info: DomainInfo) -> dict[str, object]:
     }
 
 
-def _notes(info: DomainInfo) -> list[str]:
-    notes = []
-    if info.time_order != BY_TIMESTAMPS:
-        notes.append(
-            "The histories had no time stamps; their order is taken on trust, and so is what was "
-            "held out."
-        )
-    if info.tied_users:
-        notes.append(
-            f"For {info.tied_users:,} users the test item has the time stamp of the item before "
-            "it; a seeded hash decided which of the two was held out."
-        )
-    return notes
+def _notes(result: EvaluationResult) -> list[str]:
+    """The order of time, where it is a limit: believed, or decided by a tie-break for some."""
+    splitting = result.splitting
+    if splitting is None or splitting.tied_users == 0:
+        return []
+    return [splitting.note]
 
 
 def _pretrain_domains(folder: Path, target: str) -> list[str]:
@@ -214,6 +221,27 @@ def _pretrain_domains(folder: Path, target: str) -> list[str]:
 
     names = load_catalog(folder / "semantic_ids", pretraining=True).domains
     return [f"{name} (its own training part)" if name == target else name for name in names]
+
+
+def _taken_over(manifests: Mapping[str, StageManifest]) -> tuple[list[str], str]:
+    """The Hub's model that the run started from, and what it took over, in words."""
+    found = {
+        stage: manifest.summary[TAKEN_OVER]
+        for stage, manifest in manifests.items()
+        if TAKEN_OVER in manifest.summary
+    }
+    if not found:
+        return [], ""
+    base = next(iter(found.values()))
+    parts = [words for stage, words in _PARTS.items() if stage in found]
+    words = (
+        f"Fine-tuned from {base['name']}"
+        + (f" (commit {base['commit']})" if base["commit"] else "")
+        + f", which was trained on {', '.join(base[TRAINED_ON])}. Taken over from it: "
+        + f"{', '.join(parts[:-1])} and {parts[-1]}"
+        + ("." if "pretrain" in found else "; all else was trained anew.")
+    )
+    return [base["name"]] if base["commit"] else [], words
 
 
 def _popular(recommender: Recommender) -> list[ExampleItem]:
@@ -254,9 +282,19 @@ def _encoders(recommender: Recommender) -> tuple[dict[str, str], list[str]]:
 
 
 def _used(key: str, flat: Mapping[str, Any], manifests: Mapping[str, StageManifest]) -> bool:
+    """Whether a stage followed this setting; one that was taken over followed none."""
     section = key.partition(".")[0]
-    stage = {"model": "finetune"}.get(section, section)
-    return key in flat and flat[key] is not None and (stage in manifests or key.count(".") == 0)
+    followed = any(section in manifest.settings for manifest in manifests.values())
+    return flat.get(key) is not None and followed
+
+
+def _is_idle(key: str, manifests: Mapping[str, StageManifest]) -> bool:
+    """Whether a setting belongs to a part that was taken over as it is."""
+    section = key.partition(".")[0]
+    stage = manifests.get({"model": "pretrain"}.get(section, section))
+    return (
+        stage is not None and TAKEN_OVER in stage.summary and section not in (stage.settings or ())
+    )
 
 
 def _text(value: object) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 
 from ..runs.config import RunConfig
 
-_DOMAINS = ("domain", "pretrain_domains")
+# What has an option of its own.
+_PLACES = ("domain", "pretrain_domains", "from_model")
 
 
 def command_of(config: RunConfig, *, output_dir: str = "run") -> str:
@@ -27,6 +28,8 @@ def command_of(config: RunConfig, *, output_dir: str = "run") -> str:
     """
     lines = [f"qbert4rec run --domain {shlex.quote(shown(config.domain or 'DOMAIN'))}"]
     lines += [f"--pretrain-domain {shlex.quote(shown(path))}" for path in config.pretrain_domains]
+    if config.from_model is not None:
+        lines.append(f"--from {shlex.quote(str(public(config.from_model)))}")
     lines += [f"--output-dir {shlex.quote(output_dir)}", f"--seed {config.seed}"]
     plain = RunConfig.from_dict({"seed": config.seed})
     presets = {name: {"preset": getattr(config, name).preset} for name in ("pretrain", "finetune")}
@@ -39,7 +42,7 @@ def command_of(config: RunConfig, *, output_dir: str = "run") -> str:
 
 
 def flat_settings(config: RunConfig) -> dict[str, Any]:
-    """All settings but the domains by dotted name."""
+    """All settings by dotted name, but for domains and model that the run starts from."""
     found: dict[str, Any] = {}
 
     def visit(section: Any, prefix: str) -> None:
@@ -47,7 +50,7 @@ def flat_settings(config: RunConfig) -> dict[str, Any]:
             value = getattr(section, field.name)
             if dataclasses.is_dataclass(value):
                 visit(value, f"{prefix}{field.name}.")
-            elif prefix + field.name not in _DOMAINS:
+            elif prefix + field.name not in _PLACES:
                 found[prefix + field.name] = value
 
     visit(config, "")

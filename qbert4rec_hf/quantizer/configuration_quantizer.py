@@ -5,6 +5,8 @@ from typing import Literal
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
+FORMAT_VERSION = 1
+
 # Fields that residual k-means has no use for, with the value that they then must have.
 RQVAE_ONLY = {
     "codebook_dim": 32,
@@ -48,6 +50,8 @@ class QBert4RecQuantizerConfig(PreTrainedConfig):
             items whose codes are not unique plus share of variance not reconstructed.
             "collisions" and "reconstruction": that figure, the other among equals. "last": the
             end of training. RQ-VAE only.
+        format_version: version of what these fields mean; a later one than this code knows is
+            refused.
 
     Example:
 
@@ -70,6 +74,7 @@ class QBert4RecQuantizerConfig(PreTrainedConfig):
     checkpoint_rule: Literal[
         "collisions+reconstruction", "collisions", "reconstruction", "last"
     ] = "collisions+reconstruction"
+    format_version: int = FORMAT_VERSION
 
     @property
     def codebook_sizes(self) -> list[int]:
@@ -83,6 +88,14 @@ class QBert4RecQuantizerConfig(PreTrainedConfig):
         """Widths of the encoder from input to codeword."""
         hidden = [512] if self.hidden_sizes is None else self.hidden_sizes
         return [self.input_size, *hidden, self.codebook_dim]
+
+    def validate_format_version(self):
+        """Refuses what a later version of this code wrote: it may mean something else."""
+        if self.format_version > FORMAT_VERSION:
+            raise ValueError(
+                f"format_version {self.format_version} is later than this code reads "
+                f"({FORMAT_VERSION}); update qbert4rec_hf"
+            )
 
     def validate_sizes(self):
         """Refuses sizes and shares that cannot work."""

@@ -117,6 +117,8 @@ class QBert4RecQuantizerPreTrainedModel(PreTrainedModel):
     config_class = QBert4RecQuantizerConfig
     base_model_prefix = "quantizer"
     main_input_name = "embeddings"
+    # There is no attention here; without this, asking for sdpa as for any other model is an error.
+    _supports_sdpa = True
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):

@@ -12,7 +12,7 @@ from .mixture import WEIGHTS, MixtureChoice
 from .ranker import Ranker
 
 if TYPE_CHECKING:
-    from ..data.split import LeaveOneOut
+    from ..data.split import Split
     from ..sequence.modeling_qbert4rec import QBert4RecForMaskedLM
 
 
@@ -70,7 +70,7 @@ class FittedRanker:
 
 
 def fit_item_graph(
-    split: LeaveOneOut, num_items: int, settings: RankingSettings, *, seed: int = 0
+    split: Split, num_items: int, settings: RankingSettings, *, seed: int = 0
 ) -> tuple[ItemGraphPrior, list[GraphTrial]]:
     """Fits the item graph to the training histories, its settings chosen on validation.
 
@@ -105,7 +105,7 @@ def fit_item_graph(
 
 def fit_ranker(
     model: QBert4RecForMaskedLM,
-    split: LeaveOneOut,
+    split: Split,
     settings: RankingSettings,
     *,
     domain: int = 0,
@@ -124,7 +124,7 @@ def fit_ranker(
     prior, trials = fit_item_graph(split, items, settings) if graph is None else graph
     ranker = Ranker(model, prior, domain=domain)
     mixture = None
-    if settings.prior and len(split.evaluated):
+    if settings.prior and len(split.evaluated("validation")):
         mixture = ranker.choose_mixture(
             split.histories("validation"),
             split.targets("validation"),

@@ -11,6 +11,7 @@ from transformers.utils import logging
 
 from ..errors import QBert4RecError
 from ..files import atomic_folder, read_json, write_json
+from .item_graph_files import GRAPH_FILE, MAX_SHARD_SIZE, read_arrays, write_arrays
 from .item_graph_solvers import MAX_CLOSED_FORM_ITEMS, closed_form, restricted
 from .ranks import ALL_ITEMS, PROTOCOLS, UNSEEN_ITEMS
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 logger = logging.get_logger(__name__)
 
-GRAPH_FILE = "item_graph.safetensors"
 INFO_FILE = "item_graph.json"
 FORMAT_VERSION = 1
 
@@ -201,26 +201,30 @@ class ItemGraphPrior:
         info = {**self.info, "num_items": size}
         return ItemGraphPrior(weights, popularity, recency=self.recency, info=info)
 
-    def save(self, folder: str | os.PathLike) -> None:
+    def save(
+        self, folder: str | os.PathLike, *, max_shard_size: int | str = MAX_SHARD_SIZE
+    ) -> None:
         """Writes the graph (safetensors) and its settings (JSON); scores stay bit-equal.
+
+        Args:
+            folder: replaced where it stands.
+            max_shard_size: above this, weights go into several files.
 
         Raises:
             QBert4RecError: the folder cannot be written to.
         """
-        from safetensors.numpy import save_file
-
+        arrays = {
+            "weights": self.weights.data,
+            "columns": self.weights.indices,
+            "row_starts": self.weights.indptr.astype(np.int64),
+            "popularity": self.popularity,
+        }
         with atomic_folder(folder) as temporary:
-            save_file(
-                {
-                    "weights": self.weights.data,
-                    "columns": self.weights.indices,
-                    "row_starts": self.weights.indptr.astype(np.int64),
-                    "popularity": self.popularity,
-                },
-                temporary / GRAPH_FILE,
-                metadata={"format": "csr"},
-            )
-            write_json(temporary / INFO_FILE, {**self.info, "recency": self.recency})
+            files = write_arrays(temporary, arrays, max_shard_size)
+            info = {**self.info, "recency": self.recency}
+            if len(files) > 1:
+                info["files"] = files
+            write_json(temporary / INFO_FILE, info)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> ItemGraphPrior:
@@ -230,7 +234,6 @@ class ItemGraphPrior:
             QBert4RecError: a file is missing, damaged or of another format.
         """
         from safetensors import SafetensorError
-        from safetensors.numpy import load_file
         from scipy.sparse import csr_array
 
         folder = Path(folder)
@@ -240,9 +243,10 @@ class ItemGraphPrior:
                 f"{folder / INFO_FILE} is not an item graph of format {FORMAT_VERSION}; "
                 "fit and save the graph again"
             )
-        path = folder / GRAPH_FILE
+        files = info.pop("files", [GRAPH_FILE])
+        path = folder / files[0]
         try:
-            tensors = load_file(path)
+            tensors = read_arrays(folder, files)
             num_items = info["num_items"]
             weights = csr_array(
                 (tensors["weights"], tensors["columns"], tensors["row_starts"]),
@@ -254,7 +258,10 @@ class ItemGraphPrior:
             if popularity.shape != (num_items,):
                 raise ValueError(f"{len(popularity)} popularities for {num_items} items")
         except FileNotFoundError:
-            raise QBert4RecError(f"{path} does not exist; fit and save the graph again") from None
+            missing = next((name for name in files if not (folder / name).exists()), files[0])
+            raise QBert4RecError(
+                f"{folder / missing} does not exist; fit and save the graph again"
+            ) from None
         except (SafetensorError, KeyError, ValueError) as error:
             raise QBert4RecError(
                 f"{path} is damaged or does not fit {INFO_FILE} ({error}); "

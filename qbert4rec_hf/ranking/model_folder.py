@@ -12,24 +12,36 @@ import torch
 
 from ..columns import (
     CARD_FILE,
+    CATALOG_INFO_FILE,
     FEATURES_FOLDER,
     FUSION_FOLDER,
     ITEM_GRAPH_FOLDER,
     QUANTIZER_FOLDER,
     RECOMMENDER_FILE,
+    STAGE_FILE,
 )
 from ..errors import QBert4RecError
 from ..features.encoder_set import EncoderSet
-from ..files import atomic_folder, read_json, write_json, write_text
+from ..files import atomic_folder, write_json, write_text
 from ..fusion.modeling_fusion import QBert4RecFusionModel
+from ..hub_download import find_folder
+from ..hub_folders import MODEL
 from ..quantizer.modeling_quantizer import QBert4RecQuantizerModel
 from ..semantic_ids.catalogue import ItemCatalog
 from ..semantic_ids.tokenization_semantic_id import QBert4RecTokenizer
 from ..sequence.modeling_qbert4rec import QBert4RecForMaskedLM
 from .item_coder import ItemCoder
 from .item_graph import ItemGraphPrior
-
-FORMAT_VERSION = 1
+from .model_folder_checks import (
+    RECOMMENDER_FORMAT,
+    check_family,
+    check_vocabulary,
+    check_weights,
+    coder_folders,
+    read_recommender,
+)
+from .new_items import NewItemIds
+from .pipeline_code import add_pipeline_code
 
 
 @dataclass
@@ -45,6 +57,7 @@ class ModelFolder:
         coder: encoders, fusion and quantizer, or None where semantic IDs were imported.
         info: domain, exclude_seen and what else `recommender.json` holds.
         card: text of the model card, or None.
+        new_items: items that were added since the model was trained.
     """
 
     model: QBert4RecForMaskedLM
@@ -55,6 +68,7 @@ class ModelFolder:
     coder: ItemCoder | None = None
     info: dict[str, Any] = field(default_factory=dict)
     card: str | None = None
+    new_items: NewItemIds = field(default_factory=NewItemIds)
 
 
 def write_model_folder(folder: str | os.PathLike, parts: ModelFolder) -> Path:
@@ -66,70 +80,91 @@ def write_model_folder(folder: str | os.PathLike, parts: ModelFolder) -> Path:
         parts: what to write.
 
     Raises:
-        QBert4RecError: parts that do not belong together, or a folder that cannot be written.
+        QBert4RecError: parts that do not belong together, a folder that is a stage of a run, or
+            one that cannot be written.
     """
-    _check_catalog(parts.model, parts.catalog, "the model")
+    if (Path(folder) / STAGE_FILE).is_file():
+        raise QBert4RecError(
+            f"{folder} is a stage of a run, which would not know its own result again; save to a "
+            "folder of its own"
+        )
     with atomic_folder(folder) as temporary:
-        parts.model.save_pretrained(temporary)
-        parts.tokenizer.save_pretrained(temporary)
-        parts.catalog.save(temporary)
-        if parts.prior is not None:
-            parts.prior.save(temporary / ITEM_GRAPH_FOLDER)
-        if parts.coder is not None:
-            parts.coder.encoders.save(temporary / FEATURES_FOLDER)
-            for name, part in (
-                (FUSION_FOLDER, parts.coder.fusion),
-                (QUANTIZER_FOLDER, parts.coder.quantizer),
-            ):
-                part.save_pretrained(temporary / name)
-                # transformers looks for custom code at a repository's root, whatever `subfolder`.
-                for code in (temporary / name).glob("*.py"):
-                    shutil.copy(code, temporary / code.name)
-        info = {
-            **parts.info,
-            "format_version": FORMAT_VERSION,
-            "catalog_fingerprint": parts.model.config.catalog_fingerprint,
-            "prior_weights": parts.weights,
-        }
-        write_json(temporary / RECOMMENDER_FILE, info)
-        if parts.card is not None:
-            write_text(temporary / CARD_FILE, parts.card)
+        write_parts(temporary, parts)
     return Path(folder)
 
 
-def open_model_folder(model: str | os.PathLike, **hub_arguments: Any) -> ModelFolder:
+def write_parts(folder: Path, parts: ModelFolder) -> None:
+    """Writes all parts into an existing folder. Arguments and errors as above."""
+    _check_catalog(parts.model, parts.catalog, "the model")
+    parts.model.save_pretrained(folder)
+    parts.tokenizer.save_pretrained(folder)
+    parts.catalog.save(folder)
+    add_pipeline_code(folder)
+    parts.new_items.save(folder)
+    if parts.prior is not None:
+        parts.prior.save(folder / ITEM_GRAPH_FOLDER)
+    if parts.coder is not None:
+        parts.coder.encoders.save(folder / FEATURES_FOLDER)
+        for name, part in (
+            (FUSION_FOLDER, parts.coder.fusion),
+            (QUANTIZER_FOLDER, parts.coder.quantizer),
+        ):
+            part.save_pretrained(folder / name)
+            # transformers looks for custom code at a repository's root, whatever `subfolder`.
+            for code in (folder / name).glob("*.py"):
+                shutil.copy(code, folder / code.name)
+    info = {
+        **parts.info,
+        "format_version": RECOMMENDER_FORMAT,
+        "catalog_fingerprint": parts.model.config.catalog_fingerprint,
+        "prior_weights": parts.weights,
+    }
+    write_json(folder / RECOMMENDER_FILE, info)
+    if parts.card is not None:
+        write_text(folder / CARD_FILE, parts.card)
+
+
+def open_model_folder(
+    model: str | os.PathLike, *, trust_remote_code: bool = False, **hub_arguments: Any
+) -> ModelFolder:
     """Opens a model folder, or a repository of the Hub, and checks that its parts fit.
 
     Args:
         model: folder, or id of a repository.
-        hub_arguments: as in `huggingface_hub.snapshot_download`.
+        trust_remote_code: whether encoders whose model brings code of its own may run it.
+        hub_arguments: `revision`, `token`, `cache_dir`, `local_files_only` and `force_download`, as
+            in `huggingface_hub.snapshot_download`.
 
     Raises:
-        QBert4RecError: no such model, a folder of another family, a part that is missing, or a
-            catalogue that does not fit the model.
+        QBert4RecError: no such model, a folder of another family or a later version, a part that
+            is missing, or a tokenizer or catalogue that does not fit the model.
     """
     folder = find_model_folder(model, **hub_arguments)
-    check_family(folder, "qbert4rec")
-    info = read_json(folder / RECOMMENDER_FILE) if (folder / RECOMMENDER_FILE).exists() else {}
-    if info.get("format_version", FORMAT_VERSION) > FORMAT_VERSION:
+    info = read_recommender(folder)
+    if not (folder / CATALOG_INFO_FILE).exists():
         raise QBert4RecError(
-            f"{folder / RECOMMENDER_FILE} was written by a newer version of qbert4rec_hf; update "
-            "the package"
+            f"{folder} holds a sequence model and no catalogue ({CATALOG_INFO_FILE}), so nobody "
+            "knows its items; give the model folder of a run, or what Recommender.save_pretrained "
+            "wrote"
         )
+    check_weights(folder)
     sequence_model = load_part(QBert4RecForMaskedLM, folder)
     catalog = ItemCatalog.load(folder)
     _check_catalog(sequence_model, catalog, str(folder))
+    tokenizer = load_part(QBert4RecTokenizer, folder)
+    check_vocabulary(folder, tokenizer, sequence_model.config)
     graph, card = folder / ITEM_GRAPH_FOLDER, folder / CARD_FILE
     return ModelFolder(
         model=sequence_model,
         catalog=catalog,
-        tokenizer=load_part(QBert4RecTokenizer, folder),
+        tokenizer=tokenizer,
         prior=ItemGraphPrior.load(graph) if graph.is_dir() else None,
         weights=info.pop("prior_weights", None),
-        coder=_open_coder(folder),
+        coder=_open_coder(folder, trust_remote_code),
         info=info,
         # A card that some editor saved in another encoding is no reason not to recommend.
         card=card.read_text(encoding="utf-8", errors="replace") if card.is_file() else None,
+        new_items=NewItemIds.load(folder),
     )
 
 
@@ -137,33 +172,15 @@ def find_model_folder(model: str | os.PathLike, **hub_arguments: Any) -> Path:
     """The local folder of a model, downloaded from the Hub unless it is a folder already.
 
     Raises:
-        QBert4RecError: neither a folder nor a repository that can be reached.
+        QBert4RecError: neither a folder nor a repository that can be reached, or another family.
     """
-    if Path(model).is_dir():
-        return Path(model)
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(str(model), **hub_arguments))
-    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise QBert4RecError(
-            f"{model} is neither a folder nor a repository of the Hub that can be reached "
-            f"({reason}); check the name"
-        ) from None
-
-
-def check_family(folder: Path, family: str) -> None:
-    """Raises QBert4RecError unless a folder holds a model of the family (its `model_type`)."""
-    if not (folder / "config.json").exists():
-        raise QBert4RecError(f"{folder} holds no config.json; give the path of a model folder")
-    found = read_json(folder / "config.json").get("model_type")
-    if found != family:
-        raise QBert4RecError(
-            f"{folder} holds a model of the family {found!r}, not {family!r}; "
-            "give the path of a qbert4rec model folder"
-        )
+    # The configuration alone first: another model may be very large.
+    folder = find_folder(model, ["config.json"], **hub_arguments)
+    check_family(folder, "qbert4rec")
+    if folder == Path(model):
+        return folder
+    # The same commit, even if the branch has moved meanwhile.
+    return find_folder(model, MODEL.wanted, **{**hub_arguments, "revision": folder.name})
 
 
 def load_part(cls: type, folder: Path) -> Any:
@@ -174,26 +191,20 @@ def load_part(cls: type, folder: Path) -> Any:
         raise
     except Exception as error:
         # Whatever a damaged file makes safetensors, tokenizers or transformers raise.
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise QBert4RecError(
             f"{folder} cannot be opened as {cls.__name__} ({reason}); fetch or train it again"
         ) from error
 
 
-def _open_coder(folder: Path) -> ItemCoder | None:
-    parts = [folder / name for name in (FEATURES_FOLDER, FUSION_FOLDER, QUANTIZER_FOLDER)]
-    present = [part.is_dir() for part in parts]
-    if not any(present):
+def _open_coder(folder: Path, trust_remote_code: bool) -> ItemCoder | None:
+    parts = coder_folders(folder)
+    if parts is None:
         return None
-    if not all(present):
-        missing = parts[present.index(False)]
-        raise QBert4RecError(f"{missing} does not exist; copy or push the whole model folder")
-    check_family(parts[1], "qbert4rec_fusion")
-    check_family(parts[2], "qbert4rec_quantizer")
     return ItemCoder(
-        encoders=EncoderSet.load(parts[0]),
-        fusion=load_part(QBert4RecFusionModel, parts[1]).eval(),
-        quantizer=load_part(QBert4RecQuantizerModel, parts[2]).eval(),
+        encoders=EncoderSet.load(parts[FEATURES_FOLDER], trust_remote_code=trust_remote_code),
+        fusion=load_part(QBert4RecFusionModel, parts[FUSION_FOLDER]).eval(),
+        quantizer=load_part(QBert4RecQuantizerModel, parts[QUANTIZER_FOLDER]).eval(),
     )
 
 

@@ -13,6 +13,7 @@ from ..sequence.histories import encode_histories
 from .item_graph import ItemGraphPrior
 from .item_graph_tuning import RECENCIES
 from .mixture import WEIGHTS, MixtureChoice, choose_mixture, mix
+from .new_items import NewItems
 from .ranks import ALL_ITEMS, PROTOCOLS
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class Ranker:
         prior: fitted on the same domain's training histories; optional.
         weights: share of the prior for each protocol (`all_items`, `unseen_items`).
         domain: number of the domain in the model's catalogue.
+        new_items: items that the model was not trained on; each scores like the mean of its
+            neighbours, in the graph as long as that knows no interaction of it.
 
     Raises:
         QBert4RecError: the model has no such domain, or the prior covers another catalogue.
@@ -40,6 +43,7 @@ class Ranker:
         weights: dict[str, float] | None = None,
         *,
         domain: int = 0,
+        new_items: NewItems | None = None,
     ):
         sizes = model.config.num_items
         if not 0 <= domain < len(sizes):
@@ -55,6 +59,10 @@ class Ranker:
         self.prior = prior
         self.weights = dict.fromkeys(PROTOCOLS, 0.0) if weights is None else dict(weights)
         self.domain = domain
+        self.new_items = new_items
+        self._new_to_prior = new_items
+        if new_items is not None and prior is not None:
+            self._new_to_prior = new_items.take(prior.popularity[new_items.rows] == 0)
         self._items = model.domain_slice(domain)
         offsets = torch.tensor(model.config.level_offsets)
         self._tokens = model.catalog_codes[self._items].cpu() + offsets
@@ -66,13 +74,19 @@ class Ranker:
 
     @torch.no_grad()
     def log_probabilities(self, histories: Sequences) -> torch.Tensor:
-        """What the sequence model alone says, `[batch, items]` float32."""
+        """What the sequence model alone says, `[batch, items]` float32.
+
+        Of new items it says what it says of their neighbours.
+        """
         batch = encode_histories(histories, self._tokens, self.model.config.max_items)
         batch = {name: tensor.to(self.model.device) for name, tensor in batch.items()}
         batch["domain_ids"] = torch.full(
             (len(histories),), self.domain, device=self.model.device, dtype=torch.long
         )
-        return self.model.score_items(**batch)[:, self._items]
+        scores = self.model.score_items(**batch)[:, self._items]
+        if self.new_items is None:
+            return scores
+        return self.new_items.fill_log(scores).log_softmax(dim=1)
 
     def scores(self, histories: Sequences, protocol: str = ALL_ITEMS) -> torch.Tensor:
         """Probabilities of every item of the domain as the next one, for each history.
@@ -151,7 +165,10 @@ class Ranker:
     ) -> torch.Tensor:
         weight = self.weights[protocol] if self.prior is not None else 0.0
         if weight > 0:
-            prior_scores = self.prior.score(histories, protocol=protocol)
+            prior_scores = torch.from_numpy(self.prior.score(histories, protocol=protocol))
+            if self._new_to_prior is not None:
+                # Negatives count as zero in the mixture, so they do in the mean.
+                prior_scores = self._new_to_prior.fill(prior_scores.clamp(min=0))
             scores = mix(log_probabilities, prior_scores, weight)
         else:
             scores = log_probabilities.exp()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,16 +13,19 @@ import numpy as np
 import torch
 from transformers.utils import logging
 
-from ..columns import ITEM_ID, TITLE
-from ..data.domain import Domain
+from ..columns import TITLE
 from ..data.sequences import Sequences
 from ..errors import QBert4RecError
+from ..hub_folders import MODEL
+from ..hub_upload import plan_folder, upload
 from ..semantic_ids.catalogue import ItemCatalog
 from ..semantic_ids.tokenization_semantic_id import QBert4RecTokenizer
 from ..sequence.modeling_qbert4rec import QBert4RecForMaskedLM
 from .item_coder import ItemCoder
 from .item_graph import ItemGraphPrior
-from .model_folder import ModelFolder, open_model_folder, write_model_folder
+from .living_catalogue import LivingCatalogue
+from .model_folder import ModelFolder, open_model_folder, write_model_folder, write_parts
+from .new_items import NewItemIds
 from .ranker import Ranker
 from .ranks import ALL_ITEMS, UNSEEN_ITEMS
 from .recommendation import Recommendation
@@ -28,14 +33,14 @@ from .top_k import NO_ITEM
 from .top_k import top_k as best_items
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from ..data.domain import Domain
 
 logger = logging.get_logger(__name__)
 
 BATCH_SIZE = 256
 
 
-class Recommender:
+class Recommender(LivingCatalogue):
     """A model, its catalogue and everything needed to code new items.
 
     Example:
@@ -58,6 +63,7 @@ class Recommender:
         coder: encoders, fusion and quantizer, for `add_items`; optional.
         info: further facts that are kept with the model folder.
         card: text of the model card; it goes along wherever the model is saved or pushed.
+        new_items: items that were added since the model was trained.
 
     Raises:
         QBert4RecError: parts that do not belong together.
@@ -76,6 +82,7 @@ class Recommender:
         coder: ItemCoder | None = None,
         info: dict[str, Any] | None = None,
         card: str | None = None,
+        new_items: NewItemIds | None = None,
     ):
         if domain is None:
             if len(catalog.domains) > 1:
@@ -96,30 +103,44 @@ class Recommender:
         self.coder = coder
         self.info = dict(info or {})
         self.card = card
+        self.new_items = new_items or NewItemIds()
         self._set_ranker(prior, weights)
 
     def _set_ranker(self, prior: ItemGraphPrior | None, weights: dict[str, float] | None) -> None:
-        number = self.catalog.domains.index(self.domain)
-        self.ranker = Ranker(self.model, prior, weights, domain=number)
         self.items = self.catalog.subset(self.domain)
+        self.ranker = Ranker(
+            self.model,
+            prior,
+            weights,
+            domain=self.catalog.domains.index(self.domain),
+            new_items=self.new_items.rows(self.domain, self.items.item_ids),
+        )
 
     # -- folders ---------------------------------------------------------------------------------
 
     @classmethod
     def from_pretrained(
-        cls, model: str | os.PathLike, *, domain: str | None = None, **hub_arguments: Any
+        cls,
+        model: str | os.PathLike,
+        *,
+        domain: str | None = None,
+        trust_remote_code: bool = False,
+        **hub_arguments: Any,
     ) -> Recommender:
         """Opens a model folder or a repository of the Hub.
 
         Args:
             model: folder, or id of a repository.
             domain: which domain to recommend in, where the catalogue holds several.
-            hub_arguments: `revision`, `token`, `cache_dir`, as in `snapshot_download`.
+            trust_remote_code: whether an encoder whose model brings code of its own may run it, to
+                code new items (`add_items`). Granted to this object, never saved.
+            hub_arguments: `revision`, `token`, `cache_dir`, `local_files_only`, `force_download`,
+                as in `huggingface_hub.snapshot_download`.
 
         Raises:
             QBert4RecError: no such model, or its parts do not belong together.
         """
-        folder = open_model_folder(model, **hub_arguments)
+        folder = open_model_folder(model, trust_remote_code=trust_remote_code, **hub_arguments)
         return cls(
             folder.model,
             folder.catalog,
@@ -131,6 +152,7 @@ class Recommender:
             coder=folder.coder,
             info=folder.info,
             card=folder.card,
+            new_items=folder.new_items,
         )
 
     def save_pretrained(self, folder: str | os.PathLike) -> Path:
@@ -141,43 +163,105 @@ class Recommender:
 
         Returns:
             The folder.
+
+        Raises:
+            QBert4RecError: the folder is a stage of a run, or cannot be written.
         """
-        info = {**self.info, "domain": self.domain, "exclude_seen": self.exclude_seen}
-        return write_model_folder(
-            folder,
-            ModelFolder(
-                model=self.model,
-                catalog=self.catalog,
-                tokenizer=self.tokenizer,
-                prior=self.ranker.prior,
-                weights=self.ranker.weights,
-                coder=self.coder,
-                info=info,
-                card=self.card,
-            ),
+        return write_model_folder(folder, self._parts())
+
+    def write_into(self, folder: str | os.PathLike) -> None:
+        """Writes the files of a model folder into an existing folder (see `save_pretrained`)."""
+        write_parts(Path(folder), self._parts())
+
+    def _parts(self) -> ModelFolder:
+        return ModelFolder(
+            model=self.model,
+            catalog=self.catalog,
+            tokenizer=self.tokenizer,
+            prior=self.ranker.prior,
+            weights=self.ranker.weights,
+            coder=self.coder,
+            info={**self.info, "domain": self.domain, "exclude_seen": self.exclude_seen},
+            card=self.card,
+            new_items=self.new_items,
         )
 
-    def push_to_hub(self, repo_id: str, *, private: bool | None = None, **arguments: Any) -> str:
-        """Uploads the model folder to a repository of the Hub.
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+        commit_message: str | None = None,
+        token: str | bool | None = None,
+    ) -> str:
+        """Uploads the model folder to a repository of the Hub: what changed, and no pickles.
+
+        Pushing the same model again makes no commit. The command line does the same with a folder:
+        `qbert4rec push FOLDER --repo-id OWNER/NAME`.
 
         Args:
-            repo_id: made if it does not exist.
+            repo_id: owner and name; made if it does not exist.
             private: for a new repository.
-            arguments: `token`, `revision`, `commit_message`, as in `HfApi.upload_folder`.
+            revision: branch to write to, made if it does not exist; the main one by default.
+            create_pr: open a pull request instead.
+            commit_message: of the commit.
+            token: of the Hub; by default the one that `hf auth login` stored, or HF_TOKEN.
 
         Returns:
-            The address of the commit.
+            The address of the commit or pull request; of the repository where nothing changed.
+
+        Raises:
+            QBert4RecError: the Hub refuses or cannot be reached; trying again goes on.
         """
-        import tempfile
-
-        from huggingface_hub import HfApi
-
-        api = HfApi(token=arguments.pop("token", None))
         with tempfile.TemporaryDirectory() as temporary:
             folder = self.save_pretrained(Path(temporary) / "model")
-            api.create_repo(repo_id, private=private, exist_ok=True)
-            commit = api.upload_folder(repo_id=repo_id, folder_path=folder, **arguments)
-        return str(commit)
+            plan = plan_folder(folder, repo_id, MODEL, revision=revision, token=token)
+            done = upload(
+                plan, private=private, create_pr=create_pr, message=commit_message, token=token
+            )
+        return done.url
+
+    def for_domain(self, domain: Domain) -> Recommender:
+        """The same model with the items of another domain, coded by their content alone.
+
+        Nothing is trained: the codes mean to the model what they mean to it here. It is the start
+        of a fine-tuning, and of use at once. The item graph stays behind; `update` fits one to a
+        log of the new domain.
+
+        Args:
+            domain: the other domain.
+
+        Raises:
+            QBert4RecError: the model has no encoders (its semantic IDs were imported, or it was
+                trained on interactions alone), or there are more items than semantic IDs.
+        """
+        if self.coder is None:
+            raise QBert4RecError(
+                "this model has no fusion and quantizer (its semantic IDs were imported), so it "
+                "cannot code the items of another domain; train it through all stages"
+            )
+        embeddings, _ = self.coder.embed(domain.items, domain.path)
+        none = np.empty((0, len(self.catalog.codebook_sizes)), dtype=np.int64)
+        codes = self.coder.assign(embeddings, none)
+        catalog = ItemCatalog(
+            domain.item_ids,
+            domain.items[TITLE].tolist(),
+            codes,
+            self.catalog.codebook_sizes,
+            [domain.name],
+            [len(domain)],
+        )
+        model = copy.deepcopy(self.model)
+        model.set_catalog(torch.from_numpy(catalog.codes), num_items=[len(domain)])
+        return Recommender(
+            model,
+            catalog,
+            tokenizer=self.tokenizer,
+            exclude_seen=domain.info.exclude_seen,
+            coder=self.coder,
+        )
 
     # -- recommendations -------------------------------------------------------------------------
 
@@ -291,93 +375,6 @@ class Recommender:
                 )
             )
         return found
-
-    # -- a living catalogue ----------------------------------------------------------------------
-
-    def add_items(
-        self,
-        items: pd.DataFrame | Sequence[Mapping[str, Any]],
-        *,
-        images_root: str | os.PathLike | None = None,
-    ) -> list[str]:
-        """Adds items to the catalogue; they can be recommended at once, without training.
-
-        They get semantic IDs from their features alone: the encoders, fusion (shared ID query) and
-        quantizer of the model folder. No ID that was there before changes.
-
-        Args:
-            items: rows with `item_id` and, where known, `title`, `text` (list of str), `images`
-                (list of paths) and the further columns that the text template uses.
-            images_root: folder that image paths are relative to.
-
-        Returns:
-            The semantic ID of each new item.
-
-        Raises:
-            QBert4RecError: the model folder has no encoders, an id is in the catalogue already,
-                or no free semantic ID is left.
-        """
-        if self.coder is None:
-            raise QBert4RecError(
-                "this model has no fusion and quantizer (its semantic IDs were imported), so it "
-                "cannot code new items; train it through all stages to add items"
-            )
-        frame = self.coder.table(items)
-        present = set(self.items.item_ids)
-        known = [item_id for item_id in frame[ITEM_ID] if item_id in present]
-        if known:
-            raise QBert4RecError(f"item {known[0]!r} is in the catalogue already")
-        codes = self.coder.code(frame, images_root, taken=self.items.codes)
-        titles = frame[TITLE].tolist()
-        old_ids = self._global_ids()
-        self.catalog = self.catalog.add(frame[ITEM_ID].tolist(), titles, codes, self.domain)
-        old_row = {key: row for row, key in enumerate(old_ids)}
-        self.model.set_catalog(
-            torch.from_numpy(self.catalog.codes),
-            item_map=torch.tensor([old_row.get(key, -1) for key in self._global_ids()]),
-            num_items=self.catalog.domain_sizes,
-        )
-        prior = self.ranker.prior
-        if prior is not None:
-            prior = prior.extended(len(frame))
-        self._set_ranker(prior, self.ranker.weights)
-        return [self.items.encode(item_id) for item_id in frame[ITEM_ID]]
-
-    def _global_ids(self) -> list[tuple[str, str]]:
-        names = np.repeat(self.catalog.domains, self.catalog.domain_sizes)
-        return list(zip(names.tolist(), self.catalog.item_ids, strict=True))
-
-    def update(self, interactions: pd.DataFrame) -> None:
-        """Refits the item graph and the popularity to the shop's present log, without training.
-
-        Args:
-            interactions: `user_id`, `item_id` and, where known, `timestamp`; the whole log that
-                the graph shall be fitted to, not only what is new.
-
-        Raises:
-            QBert4RecError: an item that the catalogue lacks (`add_items` first), or wrong columns.
-        """
-        import pandas as pd
-
-        items = pd.DataFrame({ITEM_ID: self.items.item_ids, TITLE: self.items.titles})
-        items["text"] = [[] for _ in range(len(items))]
-        items["images"] = [[] for _ in range(len(items))]
-        domain = Domain.from_tables(items, interactions, name=self.domain)
-        _, histories = domain.sequences()
-        prior = self.ranker.prior
-        settings = (
-            {}
-            if prior is None
-            else {
-                "regularization": prior.info["regularization"],
-                "recency": prior.own_recency,
-                "max_per_row": prior.info["max_per_row"],
-            }
-        )
-        refitted = ItemGraphPrior.fit(histories, len(self.items.item_ids), **settings)
-        if prior is not None:
-            refitted = refitted.with_recency(prior.recency)
-        self._set_ranker(refitted, self.ranker.weights)
 
     def __repr__(self) -> str:
         return (

@@ -27,6 +27,8 @@ from .feature_settings import FeatureSettings
 from .settings import build, override
 
 CONFIG_FILE = "config.yaml"
+# What a section takes from the run, whether it has work to do or not.
+_ANYWHERE = ("seed", "num_threads")
 
 
 @dataclass
@@ -41,11 +43,17 @@ class SemanticIdSettings:
         reallocate: with "codes": make the IDs of items that share one unique, by the features of
             these items (the features stage is then part of the run). Items with an ID of their own
             keep it. IDs from the quantizer are unique in any case.
+        quantizer: in a run that starts from a model (`from_model`): "keep" codes the items with
+            that model's quantizer, so that its sequence model can be fine-tuned; "retrain" trains
+            the quantizer again on this domain's fused embeddings. New codes mean other things, so
+            the sequence model then starts from random weights, and items that the model knew get
+            other IDs.
     """
 
     source: Literal["quantizer", "codes"] = "quantizer"
     codes: list[str] = field(default_factory=list)
     reallocate: bool = False
+    quantizer: Literal["keep", "retrain"] = "keep"
 
     @property
     def needs_features(self) -> bool:
@@ -114,10 +122,11 @@ class EvaluationSettings:
     Args:
         batch_size: users scored at a time.
         example_users: users whose history and recommendations the report page shows.
-        from_scratch: also fine-tune from random weights, so that the report shows what
-            pre-training added.
+        from_scratch: also fine-tune from random weights (same semantic IDs, same architecture), so
+            that the report shows what pre-training added.
         pretrained_only: also rank with the pre-trained model as it is, without fine-tuning on the
-            domain, so that the report shows what transfers by itself.
+            domain, so that the report shows what transfers by itself. A run that starts from a
+            model always does.
     """
 
     batch_size: int = 256
@@ -139,6 +148,11 @@ class RunConfig:
     Args:
         domain: folder of the domain to recommend in.
         pretrain_domains: folders of the domains to pre-train on; `domain` itself without any.
+        from_model: model folder, or id of a repository of the Hub, whose encoders, fusion,
+            quantizer and sequence model are taken over instead of training them; then the sections
+            fusion, quantizer, model and pretrain have nothing to say (see
+            `semantic_ids.quantizer`).
+        from_revision: of that repository; the commit that was found is written in its place.
         seed: of everything random; a section's own `seed` goes before it.
         num_threads: CPU threads of all stages; PyTorch's choice (one a core) without it, which is
             slow where other work keeps the cores busy. A section's own `num_threads` goes before
@@ -147,6 +161,8 @@ class RunConfig:
 
     domain: str | None = None
     pretrain_domains: list[str] = field(default_factory=list)
+    from_model: str | None = None
+    from_revision: str | None = None
     seed: int = 0
     num_threads: int | None = None
     features: FeatureSettings = field(default_factory=FeatureSettings)
@@ -173,6 +189,49 @@ class RunConfig:
         for name, seed in seeds.items():
             if not 0 <= seed < 2**32:
                 raise QBert4RecError(f"{name} is {seed}; it must be from 0 to {2**32 - 1}")
+        self._check_start()
+
+    @property
+    def keeps_semantic_ids(self) -> bool:
+        """Whether the codes mean what they mean to the model that the run starts from."""
+        return self.from_model is not None and self.semantic_ids.quantizer == "keep"
+
+    def _check_start(self) -> None:
+        """A run starts from a model or trains all stages; what has no effect is refused."""
+        if self.from_model is None:
+            if self.semantic_ids.quantizer != "keep":
+                raise QBert4RecError(
+                    "semantic_ids.quantizer is for a run that starts from a model; without --from "
+                    "the quantizer is trained in any case"
+                )
+            return
+        if self.pretrain_domains:
+            raise QBert4RecError(
+                "a run that starts from a model (--from) cannot also pre-train on domains "
+                "(--pretrain-domain): the model is pre-trained already, and its encoders and "
+                "codebooks were made for its own domains; pre-train without --from in one run, "
+                "then start from the model that it writes"
+            )
+        if self.semantic_ids.source != "quantizer":
+            raise QBert4RecError(
+                "codes published with a domain (semantic_ids.source=codes) mean nothing to the "
+                "model of --from; leave one of the two out"
+            )
+        sections = {"fusion": FusionSettings()}
+        if self.keeps_semantic_ids:
+            sections |= {
+                "quantizer": QuantizerSettings(),
+                "model": ModelSettings(),
+                "pretrain": PretrainSettings(**PRETRAINING["recipe"]),
+            }
+        for name, plain in sections.items():
+            for key, value in dataclasses.asdict(getattr(self, name)).items():
+                if key not in _ANYWHERE and value != getattr(plain, key):
+                    raise QBert4RecError(
+                        f"{name}.{key} has no effect in a run that starts from a model (--from), "
+                        "which takes that part over as it is; leave it out, or choose another "
+                        "output folder if this one was made without --from"
+                    )
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], *, source: str = "config") -> RunConfig:

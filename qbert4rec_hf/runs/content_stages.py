@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import torch
 from ..columns import FEATURES_FOLDER, STRUCTURAL_MODALITY, TITLE
 from ..data.codes import join_codes, load_codes
 from ..data.domain import Domain
-from ..data.split import LeaveOneOut
+from ..data.split import Split
 from ..errors import QBert4RecError
 from ..features.store import ItemFeatures
 from ..features.structural import propagate, spectral
-from ..files import write_json
+from ..files import read_json, write_json
 from ..fusion.modeling_fusion import QBert4RecFusionModel
+from ..processes import processes
 from ..quantizer.modeling_quantizer import QBert4RecQuantizerModel
 from ..semantic_ids.catalogue import ItemCatalog
 from ..semantic_ids.code_distances import CodeDistances, content_vectors
@@ -27,23 +29,26 @@ from ..training.embed_items import embed_features, fused_views
 from ..training.stage_settings import FusionSettings, QuantizerSettings
 from ..training.train_fusion import train_fusion
 from ..training.train_quantizer import train_quantizer
+from .base_model import PROPAGATED, SPECTRAL, STRUCTURE
 from .feature_settings import FeatureSettings, make_encoders
 
 DOMAINS_FOLDER = "domains"
 PRETRAIN_CATALOG = "pretrain"
 TARGET_CATALOG = "target"
 DUPLICATES_FILE = "possible_duplicates.json"
+STRUCTURE_FILE = "structure.json"
 
 
 def make_features(
     folder: Path,
     domains: Sequence[Domain],
     fitted_on: Sequence[str],
-    splits: Mapping[str, LeaveOneOut],
+    splits: Mapping[str, Split],
     settings: FeatureSettings,
     *,
     cache: Path,
     seed: int = 0,
+    trust_remote_code: bool = False,
 ) -> dict[str, Any]:
     """Encodes the items of all domains.
 
@@ -56,6 +61,7 @@ def make_features(
         settings: encoders of each modality.
         cache: keeps vectors by shard, so that interrupted encoding goes on where it stopped.
         seed: of encoders that draw numbers.
+        trust_remote_code: whether encoders whose model brings code of its own may run it.
 
     Returns:
         How many items have each modality, by domain.
@@ -65,22 +71,31 @@ def make_features(
     """
     fitting = [domain for domain in domains if domain.name in fitted_on]
     encoders = make_encoders(settings, fitting, seed=seed)
-    content = bool(len(encoders))
-    if len(domains) > 1 and (
-        settings.structural == "spectral" or (settings.structural == "auto" and not content)
-    ):
+    for encoder in encoders.values():
+        encoder.trust_remote_code |= trust_remote_code
+    kind = structure_kind(settings, has_content=bool(len(encoders)))
+    if len(domains) > 1 and kind == SPECTRAL:
         raise QBert4RecError(
             "spectral features mean nothing in another domain; train on one domain alone, or on "
             "domains with texts, images or codes"
         )
+    # Several processes share the encoding; the first does and writes all else.
+    team = processes()
     encoders.fit(fitting)
-    encoders.save(folder / FEATURES_FOLDER)
+    team.first_does(partial(encoders.save, folder / FEATURES_FOLDER))
+    team.first_does(partial(save_structure, folder, kind))
     coverage = {}
     for domain in domains:
-        features = encoders.encode_domain(domain, cache_folder=cache / domain.name)
-        features = _with_structure(features, domain, splits[domain.name], settings, seed)
-        features.save(folder / DOMAINS_FOLDER / domain.name)
-        coverage[domain.name] = {"items": len(features), **features.coverage()}
+        content = encoders.encode_domain(domain, cache_folder=cache / domain.name)
+
+        def finish(content: ItemFeatures = content, domain: Domain = domain) -> dict[str, int]:
+            features = _with_structure(
+                content, domain, splits[domain.name], kind, settings.spectral_dim, seed
+            )
+            features.save(folder / DOMAINS_FOLDER / domain.name)
+            return {"items": len(features), **features.coverage()}
+
+        coverage[domain.name] = team.first_does(finish)
     return coverage
 
 
@@ -126,7 +141,9 @@ def quantize(
     groups = torch.repeat_interleave(
         torch.arange(len(parts)), torch.tensor([len(part) for part in parts])
     )
-    quantizer = train_quantizer([views.own, views.shared], settings, folder, groups=groups)
+    # A fusion model without own queries has one view of the items.
+    different = [views.own] if views.own is views.shared else [views.own, views.shared]
+    quantizer = train_quantizer(different, settings, folder, groups=groups)
     return {"codebook sizes": list(quantizer.codebook_sizes)}
 
 
@@ -173,7 +190,7 @@ def name_items(
             "moved items": int(np.sum(result.moved)),
         }
     _save_catalogs(folder, pretrain_domains, target, codes, list(quantizer_model.codebook_sizes))
-    _list_duplicates(folder, features, summary)
+    list_duplicates(folder, features, summary)
     return summary
 
 
@@ -233,7 +250,7 @@ def adopt_codes(
     allow_shared = features is None
     _save_catalogs(folder, pretrain_domains, target, codes, sizes, allow_shared=allow_shared)
     if features is not None:
-        _list_duplicates(folder, features, summary)
+        list_duplicates(folder, features, summary)
     return summary
 
 
@@ -250,7 +267,7 @@ def _told_apart(
     }
 
 
-def _list_duplicates(folder: Path, features: Path, summary: dict[str, dict[str, int]]) -> None:
+def list_duplicates(folder: Path, features: Path, summary: dict[str, dict[str, int]]) -> None:
     """Lists items whose content is the same: very likely one product under several ids."""
     duplicates = {}
     for name, figures in summary.items():
@@ -276,32 +293,60 @@ def _save_catalogs(
     allow_shared: bool = False,
 ) -> None:
     for name, domains in ((PRETRAIN_CATALOG, pretrain_domains), (TARGET_CATALOG, [target])):
-        catalog = ItemCatalog(
-            item_ids=[item_id for domain in domains for item_id in domain.item_ids],
-            titles=[title for domain in domains for title in domain.items[TITLE]],
-            codes=np.concatenate([codes[domain.name] for domain in domains]),
-            codebook_sizes=sizes,
-            domains=[domain.name for domain in domains],
-            domain_sizes=[len(domain) for domain in domains],
-            allow_shared=allow_shared,
-        )
-        catalog.save(folder / name)
+        save_catalog(folder / name, domains, codes, sizes, allow_shared=allow_shared)
+
+
+def save_catalog(
+    folder: Path,
+    domains: Sequence[Domain],
+    codes: Mapping[str, np.ndarray],
+    sizes: list[int],
+    *,
+    allow_shared: bool = False,
+) -> None:
+    """Writes the catalogue of some domains from their codes `[items, levels]` by name."""
+    catalog = ItemCatalog(
+        item_ids=[item_id for domain in domains for item_id in domain.item_ids],
+        titles=[title for domain in domains for title in domain.items[TITLE]],
+        codes=np.concatenate([codes[domain.name] for domain in domains]),
+        codebook_sizes=sizes,
+        domains=[domain.name for domain in domains],
+        domain_sizes=[len(domain) for domain in domains],
+        allow_shared=allow_shared,
+    )
+    catalog.save(folder)
+
+
+def structure_kind(settings: FeatureSettings, *, has_content: bool) -> str | None:
+    """How structural features are made: "propagated", "spectral", or None for none."""
+    if settings.structural == "auto":
+        return PROPAGATED if has_content else SPECTRAL
+    return None if settings.structural == "none" else settings.structural
+
+
+def save_structure(folder: Path, kind: str | None) -> None:
+    """Writes down in the folder of the features stage how structural features were made."""
+    write_json(folder / STRUCTURE_FILE, {STRUCTURE: kind})
+
+
+def load_structure(folder: Path) -> str | None:
+    """What `save_structure` wrote; None also for a folder that does not say."""
+    path = folder / STRUCTURE_FILE
+    return read_json(path)[STRUCTURE] if path.exists() else None
 
 
 def _with_structure(
     features: ItemFeatures,
     domain: Domain,
-    split: LeaveOneOut,
-    settings: FeatureSettings,
+    split: Split,
+    kind: str | None,
+    spectral_dim: int,
     seed: int,
 ) -> ItemFeatures:
-    kind = settings.structural
-    if kind == "auto":
-        kind = "propagated" if features.modalities else "spectral"
-    if kind == "none":
+    if kind is None:
         return features
-    if kind == "spectral":
-        structure = spectral(split.train, len(domain), settings.spectral_dim, seed=seed)
+    if kind == SPECTRAL:
+        structure = spectral(split.train, len(domain), spectral_dim, seed=seed)
     elif features.modalities:
         structure = propagate(features, split.train)
     else:

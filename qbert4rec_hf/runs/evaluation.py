@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..data.domain import Domain
-from ..data.sequences import Sequences
-from ..data.split import LeaveOneOut, leave_one_out
+from ..data.split import Split
 from ..errors import QBert4RecError
 from ..evaluation.baselines import baseline_scorers
 from ..evaluation.evaluator import ScoreFunction, evaluate_systems
@@ -23,7 +22,7 @@ WITH_GRAPH = "Q-BERT4Rec + item graph"
 
 
 def systems_of(
-    model: Ranker, split: LeaveOneOut, further: dict[str, ScoreFunction] | None = None
+    model: Ranker, split: Split, further: dict[str, ScoreFunction] | None = None
 ) -> dict[str, ScoreFunction]:
     """What a table compares: the model with and without its item graph, and the baselines.
 
@@ -38,7 +37,8 @@ def systems_of(
     systems: dict[str, ScoreFunction] = {}
     if model.prior is not None and any(model.weights.values()):
         systems[WITH_GRAPH] = model.scores_by_protocol
-    systems[MODEL] = Ranker(model.model, domain=model.domain).scores_by_protocol
+    alone = Ranker(model.model, domain=model.domain, new_items=model.new_items)
+    systems[MODEL] = alone.scores_by_protocol
     systems |= further or {}
     return systems | baseline_scorers(split.train, model.num_items, model.prior)
 
@@ -64,21 +64,20 @@ def evaluate_model(
         One result a system, the model first.
 
     Raises:
-        QBert4RecError: the domain has items that the model does not know, or too few interactions.
+        QBert4RecError: the domain has items that the model does not know, or nobody can be
+            evaluated on the split; says why.
     """
     recommender = Recommender.from_pretrained(model)
     loaded = Domain.load(domain)
-    held_out = leave_one_out(_in_catalog(loaded, recommender, domain), loaded.user_ids)
-    if not len(held_out.evaluated):
-        raise QBert4RecError(
-            f"{domain} has no user with three interactions, so nothing can be held out to test on"
-        )
+    held_out = loaded.split().renumbered(_rows_in_catalog(loaded, recommender, domain))
+    held_out.require_evaluated(split, domain)
     return evaluate_systems(
         systems_of(recommender.ranker, held_out),
         held_out.histories(split),
         held_out.targets(split),
         train=held_out.train,
         num_items=recommender.ranker.num_items,
+        splitting=held_out.splitting(split),
         split=split,
         batch_size=batch_size,
         progress=progress,
@@ -90,8 +89,10 @@ def save_results(results: list[EvaluationResult], path: str | os.PathLike) -> No
     write_json(Path(path), {"systems": [result.to_dict() for result in results]})
 
 
-def _in_catalog(domain: Domain, recommender: Recommender, folder: str | os.PathLike) -> Sequences:
-    """The domain's histories, items numbered as in the model's catalogue."""
+def _rows_in_catalog(
+    domain: Domain, recommender: Recommender, folder: str | os.PathLike
+) -> np.ndarray:
+    """Row in the model's catalogue of each item of the domain `[items]`; -1 where nobody has it."""
     row = {item_id: number for number, item_id in enumerate(recommender.items.item_ids)}
     rows = np.array([row.get(item_id, -1) for item_id in domain.item_ids], dtype=np.int64)
     _, sequences = domain.sequences()
@@ -102,4 +103,4 @@ def _in_catalog(domain: Domain, recommender: Recommender, folder: str | os.PathL
             f"{folder} has item {item_id!r}, which the model does not know; add it with "
             "Recommender.add_items, or evaluate on the domain that the model was trained for"
         )
-    return Sequences(rows[sequences.items], sequences.offsets)
+    return rows

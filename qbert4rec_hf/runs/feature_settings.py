@@ -29,10 +29,13 @@ class EncoderSettings:
 
     Args:
         kind: "none"; "auto" for the built-in encoder where the domains have something to encode;
-            or an encoder's name: "tfidf", "hf_text" (any text model of the Hub), "pca_image",
-            "open_clip", "codes" (vectors from codes published with the domain), "parquet" (ready
-            embeddings keyed by item id), and those of your own.
-        options: arguments of that encoder, such as `dim` or the name of a model.
+            or an encoder's name: "tfidf", "minilm" (sentence embeddings whose weights come with
+            the extra of that name), "hf_text" (any text model of the Hub), "pca_image",
+            "hf_image" (any vision model of the Hub), "open_clip", "codes" (vectors from codes
+            published with the domain), "parquet" (ready embeddings keyed by item id), and those of
+            your own.
+        options: arguments of that encoder, such as `dim`, the name of a `model`, or the `template`
+            that says which columns make up the text.
     """
 
     kind: str = AUTO
@@ -83,15 +86,22 @@ def make_encoders(
 
 
 def outside_files(settings: FeatureSettings) -> dict[str, str]:
-    """Fingerprints of the files that encoder options name, such as ready embeddings.
+    """Fingerprints of what encoder options name outside the domain folders.
 
-    Files inside a domain folder count with their domain already.
+    Ready embeddings count by their bytes, models in local folders as their encoders name them.
+    Files inside a domain folder, where relative paths of embeddings lead, count with their domain.
     """
+    from ..features.pretrained import folder_fingerprint
+
     found = {}
     for modality, chosen in ((TEXT_MODALITY, settings.text), (IMAGE_MODALITY, settings.image)):
-        path = chosen.options.get("path")
-        if isinstance(path, str) and Path(path).is_file():
-            found[modality] = fingerprint(Path(path).read_bytes())
+        path, model = chosen.options.get("path"), chosen.options.get("model")
+        if isinstance(path, str) and Path(path).is_absolute() and Path(path).exists():
+            folder = Path(path).is_dir()
+            files = sorted(Path(path).glob("*.parquet")) if folder else [Path(path)]
+            found[modality] = fingerprint(*(file.read_bytes() for file in files))
+        elif isinstance(model, str) and Path(model).is_dir():
+            found[modality] = folder_fingerprint(Path(model))
     return found
 
 

@@ -15,12 +15,12 @@ from typing import Any
 
 from transformers.utils import logging
 
+from ..columns import STAGE_FILE as MANIFEST_FILE
 from ..errors import QBert4RecError
 from ..files import fingerprint, make_folder, read_json, write_json
 
 logger = logging.get_logger(__name__)
 
-MANIFEST_FILE = "stage.json"
 PARTIAL_SUFFIX = ".partial"
 _VERSIONED = ("qbert4rec_hf", "torch", "transformers", "numpy", "scikit-learn")
 

@@ -3,44 +3,42 @@
 from __future__ import annotations
 
 import os
-from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
-from ..data.domain import Domain
-from ..data.split import LeaveOneOut, leave_one_out
 from ..errors import QBert4RecError
 from ..evaluation.result import EvaluationResult
-from ..files import fingerprint
+from .base_encoders import check_features
 from .config import CONFIG_FILE, RunConfig, change, read_yaml, reseed
 from .lock import run_lock
-from .manifest import StageManifest, folder_fingerprint, require_finished
+from .manifest import StageManifest, require_finished
 from .report_stage import load_results
+from .run_folder import RunFolder
 from .run_stages import run_stages
-from .staged import StagedFolder
 from .threads import cpu_threads
 
 
-class Run(StagedFolder):
+class Run(RunFolder):
     """A run folder: one sub-folder a stage, the resolved `config.yaml`, a model and a report.
 
     Args:
         folder: of the run.
         config: all settings; `domain` must be set.
+        trust_remote_code: whether encoders whose model brings code of its own may run it.
 
     Raises:
         QBert4RecError: no domain, or two domains of one name.
     """
 
-    def __init__(self, folder: str | os.PathLike, config: RunConfig):
+    def __init__(
+        self, folder: str | os.PathLike, config: RunConfig, *, trust_remote_code: bool = False
+    ):
         if config.domain is None:
             raise QBert4RecError(
                 f"{folder} knows no domain yet; name one with --domain, or set domain in its "
                 f"{CONFIG_FILE}"
             )
-        self.config = config
-        super().__init__(folder, run_stages(self))
+        super().__init__(folder, config, trust_remote_code=trust_remote_code)
+        self.set_stages(run_stages(self))
 
     @classmethod
     def open(
@@ -49,9 +47,11 @@ class Run(StagedFolder):
         *,
         domain: str | None = None,
         pretrain_domains: list[str] | None = None,
+        from_model: str | None = None,
         config: str | os.PathLike | None = None,
         assignments: list[str] | None = None,
         seed: int | None = None,
+        trust_remote_code: bool = False,
     ) -> Run:
         """Opens a run folder; what is given here changes its configuration, and stays in it.
 
@@ -59,97 +59,50 @@ class Run(StagedFolder):
             folder: of the run; it need not exist.
             domain: folder of the domain to recommend in.
             pretrain_domains: folders of the domains to pre-train on.
+            from_model: model folder, or id of a repository of the Hub, to start from instead of
+                pre-training; the commit of a repository is kept in the configuration.
             config: YAML file that takes the place of the run's own.
             assignments: `section.key=value` texts.
             seed: of everything random.
+            trust_remote_code: whether encoders whose model brings code of its own may run it;
+                granted for this time only.
 
         Raises:
-            QBert4RecError: an unknown key, a value of the wrong type, or no domain.
+            QBert4RecError: an unknown key, a value of the wrong type, no domain, or a model that
+                cannot be started from.
         """
         folder = Path(folder)
         own = folder / CONFIG_FILE
         source = Path(config) if config is not None else own
         values = read_yaml(source) if config is not None or own.exists() else {}
+        before = values.get("from_model"), values.get("from_revision")
         # The file is checked by itself first, so that an error names it and not the command line.
         RunConfig.from_dict(values, source=str(source))
         if domain is not None:
             values["domain"] = os.path.abspath(domain)
         if pretrain_domains is not None:
             values["pretrain_domains"] = [os.path.abspath(path) for path in pretrain_domains]
+        if from_model is not None:
+            # A folder is found again from wherever the run goes on; an id is no path.
+            local = Path(from_model).exists()
+            values["from_model"] = os.path.abspath(from_model) if local else str(from_model)
         if seed is not None:
             values = reseed(values, seed)
         if assignments:
             values = change(values, assignments)
-        run = cls(folder, RunConfig.from_dict(values, source="--set" if assignments else str(own)))
+        if values.get("from_model") != before[0] and values.get("from_revision") == before[1]:
+            # The commit was that of another model.
+            values["from_revision"] = None
+        resolved = RunConfig.from_dict(values, source="--set" if assignments else str(own))
+        run = cls(folder, resolved, trust_remote_code=trust_remote_code)
         _ = run.domains
+        if run.base_model is not None:
+            check_features(run.base_model, resolved.features)
+            # The run goes on from the same weights, wherever the branch moves.
+            resolved.from_revision = run.base_model.commit
         run.folder.mkdir(parents=True, exist_ok=True)
         run.config.save(own)
         return run
-
-    # -- domains ---------------------------------------------------------------------------------
-
-    @cached_property
-    def target(self) -> Domain:
-        """The domain to recommend in."""
-        return Domain.load(self.config.domain)
-
-    @cached_property
-    def pretrain_domains(self) -> list[Domain]:
-        """The domains to pre-train on; the target alone where none are named."""
-        target = Path(self.config.domain).resolve()
-        return [
-            self.target if Path(path).resolve() == target else Domain.load(path)
-            for path in self.config.pretrain_domains
-        ] or [self.target]
-
-    @cached_property
-    def domains(self) -> dict[str, Domain]:
-        """All domains by name: those of pre-training, then the target if it is not among them."""
-        domains: dict[str, Domain] = {}
-        for domain in [*self.pretrain_domains, self.target]:
-            if domains.setdefault(domain.name, domain) is not domain:
-                raise QBert4RecError(
-                    f"two domains are called {domain.name!r} ({domains[domain.name].path} and "
-                    f"{domain.path}); change name in one's domain.json"
-                )
-        return domains
-
-    def split(self, domain: Domain) -> LeaveOneOut:
-        """A domain's leave-one-out split."""
-        if domain.name not in self._splits:
-            user_ids, sequences = domain.sequences()
-            self._splits[domain.name] = leave_one_out(sequences, user_ids)
-        return self._splits[domain.name]
-
-    @cached_property
-    def _splits(self) -> dict[str, LeaveOneOut]:
-        return {}
-
-    @cached_property
-    def outside_inputs(self) -> dict[str, str]:
-        """Fingerprints of the domain folders and of their roles, which every stage depends on."""
-        found = {
-            f"domain {name}": folder_fingerprint(domain.path)
-            for name, domain in self.domains.items()
-        }
-        if len(self.domains) > 1:
-            # The same folders in another order, or with another target, are another run.
-            found["roles of the domains"] = fingerprint(self.pretrain_names, self.target.name)
-        return found
-
-    @property
-    def pretrain_names(self) -> list[str]:
-        """Names of the domains to pre-train on."""
-        return [domain.name for domain in self.pretrain_domains]
-
-    @cached_property
-    def pretrained_rows(self) -> np.ndarray | None:
-        """Row of each item of the target in the pre-training catalogue `[items]`, if there."""
-        if self.target.name not in self.pretrain_names:
-            return None
-        sizes = [len(domain) for domain in self.pretrain_domains]
-        start = sum(sizes[: self.pretrain_names.index(self.target.name)])
-        return np.arange(start, start + len(self.target))
 
     # -- verbs -----------------------------------------------------------------------------------
 
@@ -233,8 +186,10 @@ def run_domain(
     output_dir: str | os.PathLike,
     *,
     pretrain_domains: list[str | os.PathLike] | None = None,
+    from_model: str | os.PathLike | None = None,
     assignments: list[str] | None = None,
     seed: int | None = None,
+    trust_remote_code: bool = False,
 ) -> list[EvaluationResult]:
     """All stages for a domain, as `qbert4rec run` does them.
 
@@ -242,8 +197,10 @@ def run_domain(
         domain: folder of the domain to recommend in.
         output_dir: the run folder.
         pretrain_domains: folders of the domains to pre-train on.
+        from_model: model folder, or id of a repository, to start from instead of pre-training.
         assignments: settings as `section.key=value` texts.
         seed: of everything random.
+        trust_remote_code: whether encoders whose model brings code of its own may run it.
 
     Returns:
         The results of the report, the model first.
@@ -253,7 +210,9 @@ def run_domain(
             output_dir,
             domain=str(domain),
             pretrain_domains=None if pretrain_domains is None else list(map(str, pretrain_domains)),
+            from_model=None if from_model is None else str(from_model),
             assignments=assignments,
             seed=seed,
+            trust_remote_code=trust_remote_code,
         )
         return run.all()

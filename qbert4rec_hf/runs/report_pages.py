@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..columns import IMAGES, TITLE
 from ..data.domain import Domain
+from ..data.split import TEST
 from ..evaluation.report_data import (
     CodebookLevel,
     Curves,
@@ -22,15 +23,15 @@ from ..evaluation.result import EvaluationResult
 from ..files import read_json
 from ..ranking.recommender import Recommender
 from ..training.stage_folder import HISTORY_FILE, SUMMARY_FILE
-
-if TYPE_CHECKING:
-    from .pipeline import Run
+from .manifest import StageManifest
+from .run_folder import RunFolder
+from .takeover_stages import NOTES
 
 SHOWN_HISTORY = 8
 
 
 def run_report(
-    run: Run, recommender: Recommender, results: Sequence[EvaluationResult]
+    run: RunFolder, recommender: Recommender, results: Sequence[EvaluationResult]
 ) -> ReportData:
     """Gathers the report of a run.
 
@@ -51,7 +52,9 @@ def run_report(
             "users": domain.info.num_users,
             "interactions": domain.info.num_interactions,
             "users in training only": split.num_training_only,
+            "split": domain.info.split.replace("_", "-"),
             "order of time": domain.info.time_order,
+            **_tie_facts(run),
             "seed": run.config.seed,
             "seconds of all stages": round(sum(seconds.values())),
         },
@@ -76,7 +79,7 @@ def codebook_levels(codes: np.ndarray, sizes: Sequence[int]) -> list[CodebookLev
     return levels
 
 
-def _curves(run: Run, stages: Collection[str]) -> list[Curves]:
+def _curves(run: RunFolder, stages: Collection[str]) -> list[Curves]:
     charts = [
         ("fusion", "Fusion (stage 1)", "loss", ("loss", "eval_loss", "eval_contrastive_loss")),
         (
@@ -115,21 +118,22 @@ def _depths(fusion: Path) -> dict[int, int]:
     return {layer: count for layer, count in enumerate(histogram, start=1)}
 
 
-def _users(run: Run, recommender: Recommender) -> list[ReportUser]:
+def _users(run: RunFolder, recommender: Recommender) -> list[ReportUser]:
     domain, split = run.target, run.split(run.target)
-    count = min(run.config.evaluation.example_users, len(split.evaluated))
+    evaluated, targets = split.evaluated(TEST), split.targets(TEST)
+    count = min(run.config.evaluation.example_users, len(evaluated))
     if not count:
         return []
     # Spread over all users, the same ones whenever the report is made.
-    chosen = np.linspace(0, len(split.evaluated) - 1, count).astype(int)
-    histories = split.histories("test").take(chosen)
+    chosen = np.linspace(0, len(evaluated) - 1, count).astype(int)
+    histories = split.histories(TEST).take(chosen)
     ids = [[domain.item_ids[row] for row in history] for history in histories]
     users = []
     for number, history, found in zip(chosen, ids, recommender.recommend(ids), strict=True):
-        target = int(split.test_target[number])
+        target = int(targets[number])
         users.append(
             ReportUser(
-                name=str(split.user_ids[split.evaluated[number]]),
+                name=str(split.user_ids[evaluated[number]]),
                 history=[_item(domain, domain.item_row[i]) for i in history[-SHOWN_HISTORY:]],
                 recommendations=[
                     _item(domain, domain.item_row[item.item_id], item.score) for item in found
@@ -141,6 +145,11 @@ def _users(run: Run, recommender: Recommender) -> list[ReportUser]:
     return users
 
 
+def _tie_facts(run: RunFolder) -> dict[str, str]:
+    share = run.split(run.target).splitting(TEST).tied_share
+    return {} if share is None else {"test items tied in time": f"{share:.1%}"}
+
+
 def _item(domain: Domain, row: int, score: float | None = None) -> ReportItem:
     entry = domain.items.iloc[row]
     paths = [domain.image_path(image) for image in entry[IMAGES]]
@@ -148,19 +157,30 @@ def _item(domain: Domain, row: int, score: float | None = None) -> ReportItem:
     return ReportItem(domain.item_ids[row], entry[TITLE], image, score)
 
 
-def _notes(run: Run, seconds: dict[str, float]) -> list[str]:
+def _notes(run: RunFolder, seconds: dict[str, float]) -> list[str]:
     domain = run.target
     notes = [
         "Seconds by stage: " + ", ".join(f"{name} {value:.0f}" for name, value in seconds.items())
     ]
-    if domain.info.tied_users:
+    notes.append(run.split(domain).splitting(TEST).note)
+    return notes + _takeover_notes(run)
+
+
+def _takeover_notes(run: RunFolder) -> list[str]:
+    """What a reader must know of a run that started from a model."""
+    base = run.base_model
+    if base is None:
+        return []
+    parts = "encoders, fusion, quantizer and sequence model"
+    if not run.config.keeps_semantic_ids:
+        parts = "encoders and fusion"
+    notes = [f"Taken over from {base.describe()['name']}: {parts}."]
+    if run.target.name in base.trained_on:
         notes.append(
-            f"For {domain.info.tied_users} users the test item has the time stamp of the item "
-            "before it; a seeded hash decided."
+            f"That model was trained on {run.target.name} before: what it saw then may hold what "
+            "is tested on here."
         )
-    if domain.info.time_order != "timestamps":
-        notes.append("The histories have no time stamps; their order is taken on trust.")
-    return notes
+    return notes + StageManifest.load(run.path("features")).summary.get(NOTES, [])
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, object]:

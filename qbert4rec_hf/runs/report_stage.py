@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..columns import FEATURES_FOLDER
 from ..data.domain import Domain
-from ..data.split import LeaveOneOut
-from ..errors import QBert4RecError
+from ..data.split import TEST, Split
 from ..evaluation.evaluator import ScoreFunction, evaluate_systems
 from ..evaluation.report import write_report
 from ..evaluation.result import PRIMARY_METRIC, EvaluationResult
 from ..evaluation.tables import markdown_table
 from ..features.encoder_set import EncoderSet
-from ..files import read_json, write_json, write_text
+from ..files import inside, read_json, write_json, write_text
 from ..fusion.modeling_fusion import QBert4RecFusionModel
 from ..quantizer.modeling_quantizer import QBert4RecQuantizerModel
 from ..ranking.fit_ranker import RankingSettings, fit_ranker
@@ -26,10 +25,8 @@ from ..sequence.modeling_qbert4rec import QBert4RecForMaskedLM
 from .content_stages import load_catalog
 from .evaluation import systems_of
 from .report_pages import run_report
+from .run_folder import RunFolder
 from .sequence_stages import open_pretrained
-
-if TYPE_CHECKING:
-    from .pipeline import Run
 
 RESULTS_FILE = "results.json"
 TABLE_FILE = "results.md"
@@ -43,10 +40,11 @@ def assemble_model(
     finetuned: Path,
     catalog: ItemCatalog,
     domain: Domain,
-    split: LeaveOneOut,
+    split: Split,
     settings: RankingSettings,
     *,
     coder: ItemCoder | None,
+    info: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Fits the item graph, chooses its share on validation, and writes the model folder.
 
@@ -58,6 +56,7 @@ def assemble_model(
         split: of the domain; the test split is not looked at.
         settings: the grids.
         coder: stages 1 and 2, for items that come later; None where semantic IDs were imported.
+        info: further facts for `recommender.json`.
 
     Returns:
         Figures for the stage's manifest.
@@ -72,8 +71,10 @@ def assemble_model(
         domain=domain.name,
         exclude_seen=domain.info.exclude_seen,
         coder=coder,
+        info=info,
     )
-    recommender.save_pretrained(folder)
+    # Into the stage's folder as it stands: its manifest is there already.
+    recommender.write_into(folder)
     write_json(
         folder / SELECTION_FILE,
         {
@@ -109,7 +110,7 @@ def load_coder(features: Path, fusion: Path, quantizer: Path, *, keep_queries: b
     )
 
 
-def make_report(folder: Path, run: Run) -> dict[str, Any]:
+def make_report(folder: Path, run: RunFolder) -> dict[str, Any]:
     """Evaluates on the test split and writes tables, JSON and the report page.
 
     Args:
@@ -120,21 +121,18 @@ def make_report(folder: Path, run: Run) -> dict[str, Any]:
         Figures for the stage's manifest.
 
     Raises:
-        QBert4RecError: no user has enough interactions to hold a test item out.
+        QBert4RecError: no user can be evaluated on the test split; says why.
     """
     recommender = Recommender.from_pretrained(run.path("model"))
     split = run.split(run.target)
-    if not len(split.evaluated):
-        raise QBert4RecError(
-            f"{run.target.path} has no user with three interactions, so nothing can be held out "
-            "to test on"
-        )
+    split.require_evaluated(TEST, run.target.path)
     results = evaluate_systems(
         systems_of(recommender.ranker, split, _further(run)),
-        split.histories("test"),
-        split.targets("test"),
+        split.histories(TEST),
+        split.targets(TEST),
         train=split.train,
         num_items=len(run.target),
+        splitting=split.splitting(TEST),
         batch_size=run.config.evaluation.batch_size,
     )
     files = []
@@ -149,12 +147,11 @@ def make_report(folder: Path, run: Run) -> dict[str, Any]:
 
 def load_results(folder: Path) -> list[EvaluationResult]:
     """The results of a report folder, the model first."""
-    return [
-        EvaluationResult.load(folder / name) for name in read_json(folder / RESULTS_FILE)["systems"]
-    ]
+    names = read_json(folder / RESULTS_FILE)["systems"]
+    return [EvaluationResult.load(inside(folder, name, folder / RESULTS_FILE)) for name in names]
 
 
-def _further(run: Run) -> dict[str, ScoreFunction]:
+def _further(run: RunFolder) -> dict[str, ScoreFunction]:
     """The same model with less training, where the configuration asks for it."""
     asked, systems = run.stages["report"].needs, {}
     if "from_scratch" in asked:

@@ -6,29 +6,29 @@ import dataclasses
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from . import content_stages, report_stage, sequence_stages
+from . import content_stages, report_stage, sequence_stages, takeover_stages
+from .base_model import STRUCTURE, TRAINED_ON
 from .feature_settings import outside_files
+from .run_folder import RunFolder
 from .staged import Stage
 
-if TYPE_CHECKING:
-    from .pipeline import Run
 
-
-def run_stages(run: Run) -> list[Stage]:
+def run_stages(run: RunFolder) -> list[Stage]:
     """All stages that a run may have, in their order; its configuration says how they connect.
 
     Args:
         run: its domains are not read yet.
     """
     config = run.config
+    taken_over, keeps = config.from_model is not None, config.keeps_semantic_ids
     from_content = config.semantic_ids.source == "quantizer"
     coded = ("features", "fusion", "quantizer") if from_content else ()
     named = coded or (("features",) if config.semantic_ids.needs_features else ())
-    pretrained = ("pretrain",) if config.pretrain.enabled else ()
+    pretrained = ("pretrain",) if keeps or config.pretrain.enabled else ()
     compared = (
-        *(pretrained if config.evaluation.pretrained_only else ()),
+        *(pretrained if keeps or config.evaluation.pretrained_only else ()),
         *(("from_scratch",) if pretrained and config.evaluation.from_scratch else ()),
     )
 
@@ -42,11 +42,20 @@ def run_stages(run: Run) -> list[Stage]:
             "seed": config.seed,
         }
 
+    def ids_settings() -> dict[str, Any]:
+        settings = section("semantic_ids")()
+        if not taken_over:
+            # It has no effect there, so it does not name what the stage makes.
+            del settings["semantic_ids"]["quantizer"]
+        return settings
+
+    # What is not trained is taken over; the fingerprint of its source is among the inputs.
+    no_settings = section()
     table: list[tuple[str, str, tuple[str, ...], Callable[[], dict[str, Any]], Callable]] = [
         ("features", "features", (), features_settings, _features),
         ("fusion", "fuse", ("features",), section("fusion"), _fuse),
         ("quantizer", "quantize", ("features", "fusion"), section("quantizer"), _quantize),
-        ("semantic_ids", "quantize", named, section("semantic_ids"), _name_items),
+        ("semantic_ids", "quantize", named, ids_settings, _name_items),
         ("pretrain", "pretrain", ("semantic_ids",), section("model", "pretrain"), _pretrain),
         (
             "finetune",
@@ -58,8 +67,9 @@ def run_stages(run: Run) -> list[Stage]:
         (
             "from_scratch",
             "finetune",
-            ("semantic_ids",),
-            section("model", "finetune"),
+            # Built like the model that was taken over, or as the settings say.
+            ("semantic_ids", *(pretrained if keeps else ())),
+            section("finetune") if keeps else section("model", "finetune"),
             _from_scratch,
         ),
         ("model", "finetune", ("semantic_ids", "finetune", *coded), section("ranking"), _model),
@@ -71,13 +81,25 @@ def run_stages(run: Run) -> list[Stage]:
             _report,
         ),
     ]
+    if taken_over:
+        changed = {
+            "features": ("features", "features", (), features_settings, _features_from),
+            "fusion": ("fusion", "fuse", (), no_settings, _take_fusion),
+        }
+        if keeps:
+            changed |= {
+                "quantizer": ("quantizer", "quantize", (), no_settings, _take_quantizer),
+                "semantic_ids": ("semantic_ids", "quantize", named, ids_settings, _name_items_from),
+                "pretrain": ("pretrain", "pretrain", (), no_settings, _take_sequence_model),
+            }
+        table = [changed.get(row[0], row) for row in table]
     return [
-        Stage(name, verb, needs, settings, partial(work, run))
+        Stage(name, verb, needs, settings, partial(work, run), shared=name == "features")
         for name, verb, needs, settings, work in table
     ]
 
 
-def _features(run: Run, folder: Path) -> dict[str, Any]:
+def _features(run: RunFolder, folder: Path) -> dict[str, Any]:
     return content_stages.make_features(
         folder,
         list(run.domains.values()),
@@ -86,20 +108,45 @@ def _features(run: Run, folder: Path) -> dict[str, Any]:
         run.config.features,
         cache=run.folder / "cache",
         seed=run.config.seed,
+        trust_remote_code=run.trust_remote_code,
     )
 
 
-def _fuse(run: Run, folder: Path) -> dict[str, Any]:
+def _features_from(run: RunFolder, folder: Path) -> dict[str, Any]:
+    return takeover_stages.make_features(
+        folder,
+        run.base_model,
+        run.target,
+        run.split(run.target),
+        run.config.features,
+        cache=run.folder / "cache",
+        trust_remote_code=run.trust_remote_code,
+    )
+
+
+def _fuse(run: RunFolder, folder: Path) -> dict[str, Any]:
     return content_stages.fuse(folder, run.path("features"), run.pretrain_names, run.config.fusion)
 
 
-def _quantize(run: Run, folder: Path) -> dict[str, Any]:
+def _take_fusion(run: RunFolder, folder: Path) -> dict[str, Any]:
+    return takeover_stages.take_fusion(folder, run.base_model)
+
+
+def _take_quantizer(run: RunFolder, folder: Path) -> dict[str, Any]:
+    return takeover_stages.take_quantizer(folder, run.base_model)
+
+
+def _take_sequence_model(run: RunFolder, folder: Path) -> dict[str, Any]:
+    return takeover_stages.take_sequence_model(folder, run.base_model)
+
+
+def _quantize(run: RunFolder, folder: Path) -> dict[str, Any]:
     return content_stages.quantize(
         folder, run.path("features"), run.path("fusion"), run.pretrain_names, run.config.quantizer
     )
 
 
-def _name_items(run: Run, folder: Path) -> dict[str, Any]:
+def _name_items(run: RunFolder, folder: Path) -> dict[str, Any]:
     settings = run.config.semantic_ids
     if settings.source == "codes":
         return content_stages.adopt_codes(
@@ -119,7 +166,18 @@ def _name_items(run: Run, folder: Path) -> dict[str, Any]:
     )
 
 
-def _pretrain(run: Run, folder: Path) -> dict[str, Any]:
+def _name_items_from(run: RunFolder, folder: Path) -> dict[str, Any]:
+    return takeover_stages.name_items(
+        folder,
+        run.path("features"),
+        run.path("fusion"),
+        run.path("quantizer"),
+        run.base_model,
+        run.target,
+    )
+
+
+def _pretrain(run: RunFolder, folder: Path) -> dict[str, Any]:
     return sequence_stages.pretrain(
         folder,
         content_stages.load_catalog(run.path("semantic_ids"), pretraining=True),
@@ -129,8 +187,8 @@ def _pretrain(run: Run, folder: Path) -> dict[str, Any]:
     )
 
 
-def _finetune(run: Run, folder: Path) -> dict[str, Any]:
-    pretrained = run.path("pretrain") if run.config.pretrain.enabled else None
+def _finetune(run: RunFolder, folder: Path) -> dict[str, Any]:
+    pretrained = run.path("pretrain") if "pretrain" in run.stages["finetune"].needs else None
     return sequence_stages.finetune(
         folder,
         content_stages.load_catalog(run.path("semantic_ids")),
@@ -142,7 +200,7 @@ def _finetune(run: Run, folder: Path) -> dict[str, Any]:
     )
 
 
-def _from_scratch(run: Run, folder: Path) -> dict[str, Any]:
+def _from_scratch(run: RunFolder, folder: Path) -> dict[str, Any]:
     return sequence_stages.finetune(
         folder,
         content_stages.load_catalog(run.path("semantic_ids")),
@@ -150,12 +208,18 @@ def _from_scratch(run: Run, folder: Path) -> dict[str, Any]:
         run.config.model,
         run.config.finetune,
         pretrained=None,
+        like=run.path("pretrain") if run.config.keeps_semantic_ids else None,
     )
 
 
-def _model(run: Run, folder: Path) -> dict[str, Any]:
-    coder = None
+def _model(run: RunFolder, folder: Path) -> dict[str, Any]:
+    base, coder = run.base_model, None
+    domains = [*(base.trained_on if base is not None else ()), *run.domains]
+    info: dict[str, Any] = {TRAINED_ON: list(dict.fromkeys(domains))}
+    if base is not None:
+        info["base_model"] = base.describe()
     if run.config.semantic_ids.source == "quantizer":
+        info[STRUCTURE] = content_stages.load_structure(run.path("features"))
         coder = report_stage.load_coder(
             run.path("features"),
             run.path("fusion"),
@@ -170,8 +234,9 @@ def _model(run: Run, folder: Path) -> dict[str, Any]:
         run.split(run.target),
         run.config.ranking,
         coder=coder,
+        info=info,
     )
 
 
-def _report(run: Run, folder: Path) -> dict[str, Any]:
+def _report(run: RunFolder, folder: Path) -> dict[str, Any]:
     return report_stage.make_report(folder, run)

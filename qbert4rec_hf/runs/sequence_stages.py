@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data.split import LeaveOneOut
+from ..data.split import Split
 from ..semantic_ids.catalogue import ItemCatalog
 from ..semantic_ids.tokenization_semantic_id import QBert4RecTokenizer
+from ..sequence.configuration_qbert4rec import QBert4RecConfig
 from ..sequence.modeling_qbert4rec import QBert4RecForMaskedLM
 from ..training.build_sequence_model import build_sequence_model
 from ..training.sequence_rows import DomainHistories
@@ -20,8 +21,15 @@ from ..training.train_sequence import SequenceTraining, train_sequence
 if TYPE_CHECKING:
     from .config import ModelSettings
 
+# What a configuration says of the model and not of its catalogue.
+ARCHITECTURE_FIELDS = tuple(
+    name
+    for name in QBert4RecConfig.__annotations__
+    if name not in ("codebook_sizes", "num_items", "catalog_fingerprint", "vocab_size")
+)
 
-def domain_histories(splits: Sequence[LeaveOneOut], sizes: Sequence[int]) -> list[DomainHistories]:
+
+def domain_histories(splits: Sequence[Split], sizes: Sequence[int]) -> list[DomainHistories]:
     """Histories of several domains, items numbered as in their common catalogue.
 
     Args:
@@ -43,7 +51,7 @@ def domain_histories(splits: Sequence[LeaveOneOut], sizes: Sequence[int]) -> lis
 def pretrain(
     folder: Path,
     catalog: ItemCatalog,
-    splits: Sequence[LeaveOneOut],
+    splits: Sequence[Split],
     model_settings: ModelSettings,
     settings: SequenceSettings,
 ) -> dict[str, Any]:
@@ -66,12 +74,13 @@ def pretrain(
 def finetune(
     folder: Path,
     catalog: ItemCatalog,
-    split: LeaveOneOut,
+    split: Split,
     model_settings: ModelSettings,
     settings: SequenceSettings,
     *,
     pretrained: Path | None,
     pretrained_rows: np.ndarray | None = None,
+    like: Path | None = None,
 ) -> dict[str, Any]:
     """Trains on one domain, from a pre-trained model or from random weights.
 
@@ -83,12 +92,14 @@ def finetune(
         settings: masks and schedule.
         pretrained: folder of the pre-trained model.
         pretrained_rows: `[items]`, as in `open_pretrained`.
+        like: from random weights: folder of a model whose architecture goes before
+            `model_settings`.
 
     Returns:
         Figures for the stage's manifest.
     """
     if pretrained is None:
-        model = fresh_model(catalog, model_settings, settings.seed)
+        model = fresh_model(catalog, model_settings, settings.seed, like=like)
     else:
         model = open_pretrained(pretrained, catalog, pretrained_rows)
     return _train(folder, model, catalog, [split], settings)
@@ -110,14 +121,20 @@ def open_pretrained(
     return model
 
 
-def fresh_model(catalog: ItemCatalog, settings: ModelSettings, seed: int) -> QBert4RecForMaskedLM:
-    """A model with random weights for a catalogue."""
+def fresh_model(
+    catalog: ItemCatalog, settings: ModelSettings, seed: int, *, like: Path | None = None
+) -> QBert4RecForMaskedLM:
+    """A model with random weights for a catalogue, built as the settings or another model say."""
+    architecture = settings.architecture()
+    if like is not None:
+        config = QBert4RecConfig.from_pretrained(like)
+        architecture = {name: getattr(config, name) for name in ARCHITECTURE_FIELDS}
     return build_sequence_model(
         catalog.codes,
         catalog.codebook_sizes,
         catalog.domain_sizes,
         preset=settings.preset,
-        architecture=settings.architecture(),
+        architecture=architecture,
         seed=seed,
     )
 
@@ -126,7 +143,7 @@ def _train(
     folder: Path,
     model: QBert4RecForMaskedLM,
     catalog: ItemCatalog,
-    splits: Sequence[LeaveOneOut],
+    splits: Sequence[Split],
     settings: SequenceSettings,
 ) -> dict[str, Any]:
     tokenizer = QBert4RecTokenizer.from_codebook_sizes(catalog.codebook_sizes)

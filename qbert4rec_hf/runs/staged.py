@@ -13,9 +13,9 @@ from .manifest import (
     StageManifest,
     finished,
     require_finished,
-    run_stage,
     stage_fingerprint,
 )
+from .shared_stage import require_one_process, run_shared_stage
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Stage:
         needs: stages whose folders it reads.
         settings: what it is asked to do, as plain values.
         work: does it, writing into the folder given.
+        shared: whether several processes may do it together (see `run_shared_stage`).
     """
 
     name: str
@@ -35,6 +36,7 @@ class Stage:
     needs: tuple[str, ...]
     settings: Callable[[], dict[str, Any]]
     work: Callable[[Path], dict[str, Any] | None]
+    shared: bool = False
 
 
 class StagedFolder:
@@ -42,11 +44,15 @@ class StagedFolder:
 
     Args:
         folder: it need not exist.
-        stages: in their order.
+        stages: in their order; `set_stages` gives them where they need the folder itself.
     """
 
-    def __init__(self, folder: str | os.PathLike, stages: Iterable[Stage]):
+    def __init__(self, folder: str | os.PathLike, stages: Iterable[Stage] = ()):
         self.folder = Path(folder)
+        self.set_stages(stages)
+
+    def set_stages(self, stages: Iterable[Stage]) -> None:
+        """Says which stages there are, in their order."""
         self.stages = {stage.name: stage for stage in stages}
 
     @property
@@ -62,12 +68,15 @@ class StagedFolder:
         """Does one stage unless it is finished.
 
         Raises:
-            QBert4RecError: a stage that it reads is not finished, or was made with other settings.
+            QBert4RecError: a stage that it reads is not finished, or was made with other settings;
+                or several processes for a stage that works in one.
         """
         stage = self.stages[name]
+        if not stage.shared:
+            require_one_process(name, stage.verb)
         for needed in stage.needs:
             self._require(self.stages[needed])
-        return run_stage(
+        return run_shared_stage(
             self.path(name),
             stage.work,
             stage=name,

@@ -355,7 +355,10 @@ class ItemCatalog:
         info_path, path = folder / CATALOG_INFO_FILE, folder / CATALOG_FILE
         info = read_json(info_path)
         if not isinstance(info, dict) or info.get("format_version") != FORMAT_VERSION:
-            raise QBert4RecError(f"{info_path} is not a catalogue of format {FORMAT_VERSION}")
+            raise QBert4RecError(
+                f"{info_path} is not a catalogue of format {FORMAT_VERSION}; copy the whole folder "
+                "again, or update qbert4rec_hf"
+            )
         try:
             shape = [info[name] for name in ("codebook_sizes", "domains", "domain_sizes")]
             allow_shared, expected = info["allow_shared"], info["fingerprint"]

@@ -174,6 +174,12 @@ class QBert4RecTokenizer(TokenizersBackend):
             **arguments,
         )
 
+    def save_pretrained(self, *arguments: Any, **keywords: Any) -> tuple[str, ...]:
+        """As in transformers; the files are the same, however the tokenizer was made or loaded."""
+        for name in ("is_local", "local_files_only"):
+            self.init_kwargs.pop(name, None)
+        return super().save_pretrained(*arguments, **keywords)
+
     def _save_pretrained(self, *arguments: Any, **keywords: Any) -> tuple[str, ...]:
         # The last call leaves its truncation and padding in the backend, and a file with them would
         # change the defaults of whoever loads it.

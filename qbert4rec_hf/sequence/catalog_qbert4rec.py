@@ -7,6 +7,8 @@ import hashlib
 import torch
 from torch import nn
 
+from .origin_qbert4rec import QBert4RecOrigin
+
 
 class QBert4RecCatalogMixin:
     """Codes of every item and one bias an item, for a model with a `QBert4RecConfig`.
@@ -17,6 +19,8 @@ class QBert4RecCatalogMixin:
 
     catalog_codes: torch.Tensor
     item_bias: nn.Parameter | None
+    # Where `from_pretrained` found the model; a model that was made in memory has none.
+    origin: QBert4RecOrigin | None = None
 
     def _build_catalog(self) -> None:
         """Makes `catalog_codes` (`[items, levels]`) and `item_bias` (`[items]` or None)."""
@@ -51,6 +55,7 @@ class QBert4RecCatalogMixin:
                 )
         if "catalog_codes" in info["missing_keys"] and len(model.catalog_codes):
             model._store_catalog(model.catalog_codes[:0], [], None)
+        model.origin = QBert4RecOrigin(pretrained_model_name_or_path, **kwargs)
         return (model, info) if with_info else model
 
     def set_catalog(

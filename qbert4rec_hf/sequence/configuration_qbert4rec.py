@@ -8,6 +8,7 @@ from transformers import PreTrainedConfig
 from transformers.activations import ACT2FN
 
 NUM_SPECIAL_TOKENS = 3
+FORMAT_VERSION = 1
 
 
 @strict
@@ -55,6 +56,8 @@ class QBert4RecConfig(PreTrainedConfig):
         tie_word_embeddings (`bool`, defaults to `True`): Head and embeddings share their weights.
         pad_token_id, mask_token_id, unk_token_id (`int`): as in the tokenizer, whose three special
             tokens come first: 0, 1 and 2.
+        format_version (`int`, defaults to 1):
+            Version of what these fields mean; a later one than this code knows is refused.
     """
 
     model_type = "qbert4rec"
@@ -82,6 +85,7 @@ class QBert4RecConfig(PreTrainedConfig):
     pad_token_id: int = 0
     mask_token_id: int = 1
     unk_token_id: int = 2
+    format_version: int = FORMAT_VERSION
 
     def __post_init__(self, **kwargs):
         if self.codebook_sizes is None:
@@ -97,7 +101,19 @@ class QBert4RecConfig(PreTrainedConfig):
                 f"{NUM_SPECIAL_TOKENS} special tokens make {vocab_size}; leave vocab_size out"
             )
         self.vocab_size = vocab_size
+        if not __name__.startswith("transformers_modules."):
+            # In the package the pipelines are its own. Those that a folder carries are for machines
+            # without it, and naming them here would ask the user to trust the folder's code.
+            kwargs.pop("custom_pipelines", None)
         super().__post_init__(**kwargs)
+
+    def validate_format_version(self):
+        """Refuses what a later version of this code wrote: it may mean something else."""
+        if self.format_version > FORMAT_VERSION:
+            raise ValueError(
+                f"format_version {self.format_version} is later than this code reads "
+                f"({FORMAT_VERSION}); update qbert4rec_hf"
+            )
 
     def validate_architecture(self):
         """Rules across fields; called by `@strict`."""

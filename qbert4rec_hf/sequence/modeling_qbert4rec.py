@@ -10,7 +10,7 @@ from torch import nn
 from transformers import initialization as init
 from transformers.activations import ACT2FN
 from transformers.utils import ModelOutput
-from transformers.utils.generic import can_return_tuple
+from transformers.utils.generic import can_return_tuple, maybe_autocast
 
 from .catalog_qbert4rec import QBert4RecCatalogMixin
 from .configuration_qbert4rec import QBert4RecConfig
@@ -109,15 +109,17 @@ class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
         start = self.config.level_offsets[level]
         tokens = slice(start, start + self.config.codebook_sizes[level])
         state = states[:, min(level, states.shape[1] - 1)]
-        return state @ self.head.decoder.weight[tokens].T + self.head.bias[tokens]
+        weight, bias = self.head.decoder.weight[tokens], self.head.bias[tokens]
+        return state @ weight.to(state.dtype).T + bias.to(state.dtype)
 
     def _catalog_logits(self, states: torch.Tensor, items: torch.Tensor | slice) -> torch.Tensor:
         """Logits of items, `[rows, items]`, from states `[rows, levels or 1, hidden]`."""
         codes = self.catalog_codes[items]
         if states.shape[1] == 1:
             tokens = codes + codes.new_tensor(self.config.level_offsets)
-            vectors = nn.functional.embedding(tokens, self.head.decoder.weight).sum(dim=1)
-            logits = states[:, 0] @ vectors.T + self.head.bias[tokens].sum(dim=1)
+            vectors = nn.functional.embedding(tokens, self.head.decoder.weight).to(states.dtype)
+            bias = self.head.bias[tokens].to(states.dtype).sum(dim=1)
+            logits = states[:, 0] @ vectors.sum(dim=1).T + bias
         else:
             logits = sum(
                 self._level_logits(states, level)[:, codes[:, level]]
@@ -371,8 +373,11 @@ class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
 
     def _domain_scores(self, states: torch.Tensor, domain: int) -> torch.Tensor:
         items = self.domain_slice(domain)
-        logits = self._with_bias(self._catalog_logits(states, items), items)
-        return logits.float().log_softmax(dim=1)
+        # In full precision whatever the model's: a score is a sum of K logits, and rounded to half
+        # precision the best items of a large catalogue become ties.
+        with maybe_autocast(states.device.type, enabled=False):
+            logits = self._with_bias(self._catalog_logits(states.float(), items), items)
+        return logits.log_softmax(dim=1)
 
 
 QBert4RecForMaskedLM.register_for_auto_class("AutoModelForMaskedLM")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -178,6 +179,15 @@ class QBert4RecPreTrainedModel(PreTrainedModel):
         """As in transformers; the folder holds the code too and opens without this package."""
         # Set afresh: a model that came from the Hub would go on pointing at its old repository.
         self.config.auto_map = dict(self._code)
+        pipelines = getattr(self.config, "custom_pipelines", None)
+        if pipelines:
+            # A folder names no code that it lacks: a pipeline's is there if the pipeline is saved.
+            folder = Path(save_directory)
+            self.config.custom_pipelines = {
+                task: about
+                for task, about in pipelines.items()
+                if (folder / f"{about['impl'].partition('.')[0]}.py").is_file()
+            }
         return super().save_pretrained(save_directory, **kwargs)
 
 

@@ -43,4 +43,4 @@ def test_the_card_tells_counts_and_ties(domain):
     card = domain_card(domain.info)
     assert card.startswith("---\n")
     assert "| interactions | 8 |" in card
-    assert "for 0 users the last two are at the same time" in card
+    assert "for 0 users the tie-break alone" in card

@@ -14,7 +14,7 @@ def test_last_is_test_and_last_but_one_validation():
     split = leave_one_out(Sequences.from_lists(rows), ["a", "b", "c", "d"])
     assert [row.tolist() for row in split.train] == [[1, 2], [5, 6], [7], [8]]
     assert split.user_ids.tolist() == ["a", "b", "c", "d"]
-    assert split.evaluated.tolist() == [0, 3]
+    assert split.evaluated("test").tolist() == [0, 3]
     assert split.num_training_only == 2
     assert [row.tolist() for row in split.histories("validation")] == [[1, 2], [8]]
     assert [row.tolist() for row in split.histories("test")] == [[1, 2, 3], [8, 9]]

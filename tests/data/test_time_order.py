@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qbert4rec_hf.data.domain import Domain
-from qbert4rec_hf.data.time_order import count_tied_last, order_by_time
+from qbert4rec_hf.data.time_order import count_tied_pairs, order_by_time
 
 
 def test_time_decides_and_shuffled_rows_change_nothing(items, interactions, histories):
@@ -51,9 +53,24 @@ def test_the_hash_is_the_same_everywhere():
     assert order.tolist() == [5, 4, 0, 1, 2, 3]
 
 
-def test_tied_users_are_those_whose_test_item_is_tied():
-    stamps = np.array([1, 2, 2, 1, 1, 2, 7, 7])
-    offsets = np.array([0, 3, 6, 8])
-    # The third user has two interactions and so no test item.
-    assert count_tied_last(stamps, offsets, min_length=3) == 1
-    assert count_tied_last(stamps, offsets, min_length=2) == 2
+def test_tied_pairs_are_neighbours_of_one_user():
+    stamps = np.array([1, 2, 2, 2, 1, 1, 2, 7, 7, 7])
+    # The second user has no interactions, nor has the last one.
+    offsets = np.array([0, 4, 4, 7, 10, 10])
+    assert count_tied_pairs(stamps, offsets) == 5
+    assert count_tied_pairs(stamps, np.array([0, 3, 10])) == 1 + 3
+    assert count_tied_pairs(np.array([3, 3]), np.array([0, 1, 2])) == 0
+    assert count_tied_pairs(np.empty(0, dtype=np.int64), np.array([0, 0])) == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 2)), max_size=12))
+def test_rows_that_stand_in_order_stay_as_they_are(rows):
+    """What was ordered once is found to be in order, and nothing else is."""
+    users, items, stamps = np.array(rows, dtype=np.int64).reshape(-1, 3).T
+    ids = [f"id{i}" for i in range(4)]
+    once = order_by_time(users, items, stamps, ids, ids)
+    users, items, stamps = users[once], items[once], stamps[once]
+    keys = list(zip(users, stamps, strict=True))
+    assert keys == sorted(keys)
+    again = order_by_time(users, items, stamps, ids, ids)
+    assert again.tolist() == list(range(len(rows)))

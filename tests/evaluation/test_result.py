@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
+from qbert4rec_hf.data.splitting import Splitting
 from qbert4rec_hf.errors import QBert4RecError
 from qbert4rec_hf.evaluation.baselines import popularity_scorer
 from qbert4rec_hf.evaluation.evaluator import evaluate_ranker
 from qbert4rec_hf.evaluation.metrics import ALL_ITEMS, PROTOCOLS
 from qbert4rec_hf.evaluation.result import EvaluationResult
+
+SPLITTING = Splitting("leave_one_out", "test", "timestamps", num_users=60, tied_users=15)
 
 
 @pytest.fixture
@@ -19,6 +23,7 @@ def result(shop) -> EvaluationResult:
         shop.histories,
         shop.targets,
         name="Popularity",
+        splitting=SPLITTING,
         **shop.arguments(),
     )
 
@@ -30,6 +35,8 @@ def test_the_file_names_protocol_candidates_and_seen_rule(result, tmp_path):
     assert value["protocol"]["num_candidates"] == 45
     assert value["protocol"]["split"] == "test"
     assert "validation item" in value["protocol"]["history"]
+    assert value["protocol"]["splitting"].startswith("leave-one-out")
+    assert value["protocol"]["tied_share"] == 0.25 and value["protocol"]["cutoffs"] is None
     assert "against the target" in value["protocol"]["ties"]
     assert value["results"]["all_items"]["seen_items"].startswith("kept")
     assert value["results"]["unseen_items"]["seen_items"].startswith("excluded")
@@ -50,6 +57,15 @@ def test_what_is_saved_comes_back(result, tmp_path):
     plain = EvaluationResult.load(tmp_path / "plain.json")
     assert plain.metric() == result.metric()
     assert plain.protocols[ALL_ITEMS].ranks.size == 0
+    assert plain.splitting == SPLITTING
+
+
+def test_a_split_that_nobody_stated_is_called_so(result, tmp_path):
+    dataclasses.replace(result, splitting=None).save(tmp_path / "x.json")
+    value = json.loads((tmp_path / "x.json").read_text())
+    assert value["protocol"]["splitting"] == value["protocol"]["history"] == "not stated"
+    loaded = EvaluationResult.load(tmp_path / "x.json")
+    assert loaded.splitting is None and loaded.order_note == ""
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,12 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pytest
 
+from qbert4rec_hf.data.splitting import Splitting
 from qbert4rec_hf.evaluation.evaluator import evaluate_ranker
 from qbert4rec_hf.evaluation.metrics import ALL_ITEMS
+from qbert4rec_hf.evaluation.report_pieces import metric_tables
 from qbert4rec_hf.evaluation.tables import bucket_table, markdown_table, metric_names
 
 
@@ -50,6 +53,24 @@ def test_figures_stand_in_their_columns(shop):
         "-",
         f"{found[0].protocols[ALL_ITEMS].coverage:.3f}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("tied", "words"),
+    [
+        (None, "taken on trust"),
+        (15, "The test item of 25% of these users shares its time stamp with the item before"),
+        (0, "No test item of these users shares its time stamp"),
+    ],
+)
+def test_under_the_tables_stands_how_far_the_order_can_be_believed(shop, tied, words):
+    order = "trust" if tied is None else "timestamps"
+    splitting = Splitting("leave_one_out", "test", order, num_users=60, tied_users=tied)
+    found = [dataclasses.replace(result, splitting=splitting) for result in results(shop)]
+    text = markdown_table(found)
+    assert words in text.splitlines()[-1] and text.endswith("\n")
+    page = metric_tables(found)
+    assert page.count(words) == 2, "one under each table of the page"
 
 
 def test_ndcg_at_one_is_not_shown_beside_its_equal(shop):

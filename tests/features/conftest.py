@@ -74,15 +74,20 @@ def domain(tmp_path) -> Domain:
     return make_domain(tmp_path / "domain")
 
 
-def _save_tokenizer(folder, *, pad_token):
+def _save_tokenizer(folder, *, pad_token, closed=False):
+    """A tokenizer of whole words; a `closed` one puts <s> before and </s> behind a text."""
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
     from tokenizers.pre_tokenizers import Whitespace
+    from tokenizers.processors import TemplateProcessing
     from transformers import PreTrainedTokenizerFast
 
-    vocabulary = {word: i for i, word in enumerate(["<unk>", "<pad>", "</s>", *WORDS])}
+    vocabulary = {word: i for i, word in enumerate(["<unk>", "<pad>", "</s>", *WORDS, "<s>"])}
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = Whitespace()
+    if closed:
+        ends = [(word, vocabulary[word]) for word in ("<s>", "</s>")]
+        tokenizer.post_processor = TemplateProcessing(single="<s> $A </s>", special_tokens=ends)
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         unk_token="<unk>",
@@ -133,6 +138,29 @@ def llama_folder(tmp_path_factory):
         initializer_range=0.5,
     )
     LlamaModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def t5_folder(tmp_path_factory):
+    """A model with a decoder that nobody needs, and tokens that close a text."""
+    import torch
+    from transformers import T5Config, T5Model
+
+    folder = tmp_path_factory.mktemp("t5")
+    torch.manual_seed(0)
+    size = _save_tokenizer(folder, pad_token="<pad>", closed=True)
+    config = T5Config(
+        vocab_size=size,
+        d_model=16,
+        d_kv=8,
+        d_ff=16,
+        num_layers=1,
+        num_heads=2,
+        decoder_start_token_id=0,
+        initializer_factor=2.0,
+    )
+    T5Model(config).save_pretrained(folder)
     return folder
 
 

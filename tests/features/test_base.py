@@ -17,9 +17,8 @@ from qbert4rec_hf.features.tfidf import TfidfTextEncoder
 
 
 def test_every_kind_names_its_class():
-    assert {"tfidf", "pca_image", "hf_text", "open_clip", "codes", "parquet"} <= set(
-        encoder_kinds()
-    )
+    known = {"tfidf", "minilm", "hf_text", "pca_image", "hf_image", "open_clip", "codes", "parquet"}
+    assert known <= set(encoder_kinds())
     for kind in encoder_kinds():
         assert encoder_class(kind).kind == kind
 

@@ -6,6 +6,7 @@ import pytest
 from encoder_laws import check_laws
 
 from qbert4rec_hf.errors import QBert4RecError
+from qbert4rec_hf.features.encoder_set import EncoderSet
 from qbert4rec_hf.features.parquet import ParquetEncoder
 
 
@@ -88,6 +89,20 @@ def test_missing_and_malformed_files(tmp_path):
     (tmp_path / "bad.parquet").write_bytes(b"rubbish")
     with pytest.raises(QBert4RecError, match="bad.parquet cannot be read as Parquet"):
         ParquetEncoder(path="bad.parquet").encode(items, tmp_path)
+
+
+def test_a_relative_path_is_never_one_of_the_working_directory(domain, vectors, monkeypatch):
+    elsewhere = write(domain.path.parent / "cwd" / "mine.parquet", ["a"], embedding=[[1.0]])
+    monkeypatch.chdir(elsewhere.parent)
+    encoder = ParquetEncoder(path="mine.parquet", dim=1)
+    assert not encoder.available(None) and not encoder.available(domain.path)
+    with pytest.raises(QBert4RecError, match="mine.parquet does not exist in the domain folder"):
+        encoder.encode(domain.items, domain.path)
+    with pytest.raises(QBert4RecError, match="these items have none; give an absolute path"):
+        encoder.encode(domain.items, None)
+    # New items that come without a folder have no ready embeddings.
+    features = EncoderSet({"text": encoder}).encode_items(domain.items)
+    assert not features.modalities["text"].mask.any()
 
 
 def test_another_dimension_than_the_model_was_made_with(tmp_path):

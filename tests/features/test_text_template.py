@@ -33,6 +33,27 @@ def test_labels_stand_before_values_that_are_there():
     assert template.render(ITEMS) == [["title: Red lamp; brand: Amber"], [""]]
 
 
+def test_the_columns_that_prepare_writes():
+    """A row as it comes out of Parquet, and one of which nothing is known."""
+    items = pd.DataFrame(
+        {
+            "title": ["Red lamp", None],
+            "text": [np.array(["Bright.", "Warm."], object), np.array([], object)],
+            "brand": ["Amber", None],
+            "categories": [np.array(["Home", "Light"], object), None],
+            "price": [12.5, np.nan],
+            "details": [{"Colour": "red", "Parts": ["foot", "shade"], "Size": None}, {}],
+        }
+    )
+    fields = ("title", "text", "brand", "categories", "price", "details")
+    rows = TextTemplate(fields=fields, separate=True).render(items)
+    details = "Colour: red, Parts: foot, shade"
+    assert rows[0] == ["Red lamp", "Bright. Warm.", "Amber", "Home, Light", "12.5", details]
+    assert rows[1] == [""] * 6
+    # Without being asked for by name: all but the price.
+    assert TextTemplate().render(items)[0] == ["Red lamp\nAmber\nHome, Light\nBright. Warm."]
+
+
 def test_a_misspelt_field_is_told(caplog):
     TextTemplate(fields=("title", "colour-of-it")).render(ITEMS)
     assert "'colour-of-it'" in caplog.text

@@ -26,6 +26,7 @@ def test_modality_order_survives_the_file(tmp_path):
         ({"id_dropout": 1.5}, "0 to 1"),
         ({"depth": "deep"}, "depth"),
         ({"dropout": "much"}, "dropout"),
+        ({"format_version": 2}, "later than this code reads"),
     ],
 )
 def test_values_that_cannot_work_are_refused(fields, reason):

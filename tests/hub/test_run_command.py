@@ -41,6 +41,15 @@ def test_only_what_differs_is_written_out(tmp_path):
     assert parsed(command_of(config)).set == ['finetune.preset="paper"']
 
 
+def test_the_model_that_a_run_starts_from(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    values = {"domain": "shop", "from_model": "shop/model", "from_revision": "abc"}
+    arguments = parsed(command_of(RunConfig.from_dict(values)))
+    assert arguments.from_model == "shop/model" and arguments.set == ['from_revision="abc"']
+    local = RunConfig.from_dict({"domain": "shop", "from_model": str(tmp_path.parent / "secret")})
+    assert parsed(command_of(local)).from_model == "secret"
+
+
 def test_names_with_spaces_survive_the_shell(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = RunConfig.from_dict(

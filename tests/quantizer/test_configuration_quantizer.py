@@ -20,6 +20,7 @@ def test_sizes():
         ({"commitment_weight": -1}, "0 or more"),
         ({"checkpoint_rule": "best"}, "checkpoint_rule"),
         ({"quantizer_type": "vq"}, "quantizer_type"),
+        ({"format_version": 2}, "later than this code reads"),
     ],
 )
 def test_values_that_cannot_work_are_refused(fields, reason):

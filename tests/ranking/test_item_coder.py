@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from tiny_sequence import distinct_codes
 
 from qbert4rec_hf.errors import QBert4RecError
 from qbert4rec_hf.ranking.item_coder import ItemCoder
@@ -34,6 +36,37 @@ def test_codes_avoid_what_is_taken_and_each_other(coder):
     assert len(np.unique(np.concatenate([first, second]), axis=0)) == 16
     # The closest ID goes to one of them; the same input gives the same IDs again.
     np.testing.assert_array_equal(first, coder.code(table, None, taken=np.empty((0, 3), int)))
+
+
+def test_neighbours_are_those_of_a_brute_force(coder):
+    table = ItemCoder.table(
+        [{"item_id": "a", "title": "red tent"}, {"item_id": "b", "title": "blue cup"}]
+    )
+    embeddings, known = coder.embed(table)
+    assert known.all()
+    codes = distinct_codes(60).numpy()
+    candidates = np.flatnonzero(np.arange(60) % 3 > 0)
+    centre = coder.quantizer.input_mean
+    present = torch.nn.functional.normalize(
+        coder.quantizer.decode(torch.from_numpy(codes)) - centre, dim=1
+    )
+    similar = torch.nn.functional.normalize(embeddings - centre, dim=1) @ present.T
+    similar = similar.numpy()
+    similar[:, np.setdiff1d(np.arange(60), candidates)] = -np.inf
+    expected = np.argsort(-similar, axis=1)[:, :4]
+    np.testing.assert_array_equal(coder.nearest(embeddings, codes, candidates, 4), expected)
+    assert coder.nearest(embeddings, codes, candidates[:2], 4).shape == (2, 2)
+    assert coder.nearest(embeddings[:0], codes, candidates, 4).shape == (0, 4)
+
+
+def test_large_catalogues_are_looked_through_in_parts(coder, monkeypatch):
+    embeddings, _ = coder.embed(ItemCoder.table([{"item_id": f"n{i}"} for i in range(5)]))
+    embeddings = embeddings + torch.randn(embeddings.shape)
+    codes, candidates = distinct_codes(60).numpy(), np.arange(60)
+    whole = coder.nearest(embeddings, codes, candidates, 6)
+    monkeypatch.setattr("qbert4rec_hf.ranking.item_coder._NEW_ROWS", 2)
+    monkeypatch.setattr("qbert4rec_hf.ranking.item_coder._PRESENT_ROWS", 7)
+    np.testing.assert_array_equal(coder.nearest(embeddings, codes, candidates, 6), whole)
 
 
 def test_an_item_without_any_content_gets_an_id(coder):

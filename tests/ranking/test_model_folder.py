@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
+from fake_hub import FakeHub
 from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
 
 import qbert4rec_hf  # noqa: F401 - registers the families
@@ -41,22 +41,11 @@ def test_the_card_goes_wherever_the_model_goes(recommender, folder, tmp_path, mo
     assert (copy / "README.md").read_text(encoding="utf-8") == "# Nüsse\n"
     opened.save_pretrained(folder)
     assert (folder / "README.md").exists()
-    pushed = {}
-
-    class Hub:
-        def __init__(self, token=None):
-            pass
-
-        def create_repo(self, repo_id, **_):
-            pass
-
-        def upload_folder(self, *, repo_id, folder_path, **_):
-            pushed[repo_id] = (Path(folder_path) / "README.md").read_text(encoding="utf-8")
-            return "commit"
-
-    monkeypatch.setattr("huggingface_hub.HfApi", Hub)
-    assert Recommender.from_pretrained(copy).push_to_hub("shop/camp") == "commit"
-    assert pushed == {"shop/camp": "# Nüsse\n"}
+    with FakeHub() as hub:
+        hub.connect(monkeypatch, tmp_path / "home")
+        address = Recommender.from_pretrained(copy).push_to_hub("shop/camp")
+        assert address == f"{hub.url}/shop/camp/commit/{hub.history('shop/camp')[0].id}"
+        assert hub.files("shop/camp")["README.md"].decode() == "# Nüsse\n"
 
 
 def test_the_folder_is_a_plain_transformers_model(recommender, folder):
@@ -77,6 +66,24 @@ def test_the_folder_is_a_plain_transformers_model(recommender, folder):
 def test_no_pickle_in_the_folder(folder):
     suffixes = {path.suffix for path in folder.rglob("*") if path.is_file()}
     assert suffixes <= {".json", ".safetensors", ".parquet", ".py", ".txt"}
+
+
+def test_a_stage_of_a_run_is_not_replaced(recommender, folder):
+    (folder / "stage.json").write_text("{}")
+    before = (folder / "catalog.parquet").read_bytes()
+    recommender.add_items([{"item_id": "new", "title": "blue cup"}])
+    with pytest.raises(QBert4RecError, match="stage of a run.*folder of its own"):
+        recommender.save_pretrained(folder)
+    assert (folder / "catalog.parquet").read_bytes() == before
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_code_of_others_is_trusted_for_this_time_only(recommender, folder, tmp_path):
+    assert not Recommender.from_pretrained(folder).coder.encoders["text"].trust_remote_code
+    trusting = Recommender.from_pretrained(folder, trust_remote_code=True)
+    assert trusting.coder.encoders["text"].trust_remote_code
+    again = trusting.save_pretrained(tmp_path / "again")
+    assert not Recommender.from_pretrained(again).coder.encoders["text"].trust_remote_code
 
 
 def test_saving_over_a_folder_replaces_it(recommender, folder):

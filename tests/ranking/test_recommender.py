@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -80,48 +79,10 @@ def test_similar_items_leave_the_item_itself_out(recommender):
     assert max(item.score for item in found) == found[0].score <= 1.0001
 
 
-def test_added_items_are_recommended_at_once(recommender):
-    before = {i: recommender.catalog.encode(i) for i in recommender.items.item_ids}
-    old_bias = recommender.model.item_bias.detach().clone()
-    new = [
-        {"item_id": "new-1", "title": "red lamp", "text": ["a rope for boot"]},
-        {"item_id": "new-2", "title": "red lamp", "text": "a rope for boot"},
-    ]
-    found = recommender.add_items(new)
-    assert len(set(found) | set(before.values())) == 12
-    assert {i: recommender.catalog.encode(i) for i in before} == before
-    torch.testing.assert_close(recommender.model.item_bias[:10], old_bias)
-    assert recommender.model.item_bias[10:].abs().sum() == 0
-    every = recommender.recommend(["item-1", "new-1"], top_k=99)
-    assert "new-2" in ids(every) and len(every) == 10
-    with pytest.raises(QBert4RecError, match="'new-1' is in the catalogue already"):
-        recommender.add_items(new)
-
-
-def test_items_cannot_be_added_without_their_encoders(recommender):
-    recommender.coder = None
-    with pytest.raises(QBert4RecError, match="cannot code new items"):
-        recommender.add_items([{"item_id": "x", "title": "red"}])
-
-
 @pytest.mark.parametrize("wrong", [[1, 2], [None], [["item-1"], 3]])
 def test_what_is_no_history_is_named(recommender, wrong):
     with pytest.raises(QBert4RecError, match="histories must be item ids"):
         recommender.recommend(wrong)
-
-
-def test_update_follows_the_log(recommender):
-    log = pd.DataFrame({"user_id": ["a", "a", "b", "b"] * 10, "item_id": ["item-4", "item-9"] * 20})
-    before = recommender.ranker.prior
-    recommender.update(log)
-    assert recommender.ranker.prior.popularity.tolist() == [0] * 4 + [20] + [0] * 4 + [20]
-    weights = recommender.ranker.weights
-    assert recommender.ranker.prior.info["regularization"] == 5.0 and weights[UNSEEN_ITEMS] == 0.6
-    assert recommender.ranker.prior.recency == before.recency
-    assert recommender.ranker.prior.own_recency == before.own_recency
-    assert recommender.recommend([], top_k=1)[0].item_id in ("item-4", "item-9")
-    with pytest.raises(QBert4RecError, match="item-77"):
-        recommender.update(pd.DataFrame({"user_id": ["a"], "item_id": ["item-77"]}))
 
 
 def test_a_catalogue_of_several_domains_needs_a_choice(recommender):

@@ -4,6 +4,7 @@ import pytest
 
 from qbert4rec_hf.data.domain import Domain
 from qbert4rec_hf.errors import QBert4RecError
+from qbert4rec_hf.runs.config import RunConfig, change
 from qbert4rec_hf.runs.feature_settings import (
     EncoderSettings,
     FeatureSettings,
@@ -67,3 +68,40 @@ def test_a_changed_file_of_embeddings_is_noticed(tmp_path):
     before = outside_files(settings)
     path.write_bytes(b"2")
     assert outside_files(settings) != before
+
+
+def test_relative_embeddings_are_those_of_the_domain(tmp_path, monkeypatch):
+    """They count with the domain; a file of that name in the working directory is another one."""
+    (tmp_path / "embeddings.parquet").write_bytes(b"1")
+    monkeypatch.chdir(tmp_path)
+    assert outside_files(FeatureSettings(text=parquet("embeddings.parquet"))) == {}
+
+
+def test_a_changed_folder_of_embeddings_is_noticed(tmp_path):
+    settings = FeatureSettings(image=parquet(str(tmp_path)))
+    (tmp_path / "0.parquet").write_bytes(b"1")
+    before = outside_files(settings)
+    (tmp_path / "1.parquet").write_bytes(b"2")
+    assert outside_files(settings) != before
+
+
+def test_a_changed_model_in_a_folder_is_noticed(tmp_path):
+    settings = FeatureSettings(text=EncoderSettings("hf_text", {"model": str(tmp_path)}))
+    (tmp_path / "model.safetensors").write_bytes(b"1")
+    before = outside_files(settings)
+    (tmp_path / "model.safetensors").write_bytes(b"2")
+    assert outside_files(settings) != before
+    # A name on the Hub is no folder.
+    assert outside_files(FeatureSettings(text=EncoderSettings("hf_text", {"model": "a/b"}))) == {}
+
+
+def parquet(path):
+    return EncoderSettings("parquet", {"path": path})
+
+
+def test_a_template_is_set_for_one_run(domain):
+    values = change({}, ["features.text.options.template.fields=[title,brand]"])
+    values = change(values, ["features.text.options.template.separate=true"])
+    encoder = make_encoders(RunConfig.from_dict(values).features, [domain])["text"]
+    assert encoder.kind == "tfidf" and encoder.template.fields == ("title", "brand")
+    assert encoder.template.num_texts == 2

@@ -52,11 +52,11 @@ def test_users_show_what_recommend_returns(data):
     recommender = Recommender.from_pretrained(run.path("model"))
     assert len(report.users) == 2
     split = run.split(run.target)
-    ids = split.user_ids[split.evaluated].tolist()
+    ids = split.user_ids[split.evaluated("test")].tolist()
     for user in report.users:
         row = ids.index(user.name)
         history = [run.target.item_ids[item] for item in split.histories("test")[row]]
         assert [item.item_id for item in user.history] == history[-len(user.history) :]
         found = recommender.recommend(history)
         assert [item.item_id for item in user.recommendations] == [i.item_id for i in found]
-        assert user.target_id == run.target.item_ids[split.test_target[row]]
+        assert user.target_id == run.target.item_ids[split.targets("test")[row]]

@@ -56,6 +56,7 @@ def test_it_comes_back_from_its_folder(tmp_path):
         ("objective", "pairs", "objective"),
         ("hidden_size", "large", "hidden_size"),
         ("item_bias", 3, "item_bias"),
+        ("format_version", 2, "later than this code reads"),
     ],
 )
 def test_it_refuses(field, value, message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 _ACTIVE = re.compile(
     r"[&<>`*\[\]\\|~$#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=//)|(?<=www)\.|@(?=\S*\.)"
 )
-_SPACE = re.compile(r"[\s\x00-\x1f\x7f]+")
+_SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
 def one_line(text: object) -> str:
@@ -27,6 +28,19 @@ def escape(text: object) -> str:
         'Mug &#60;b&#62;XL&#60;/b&#62; &#124; 5&#42;'
     """
     return _ACTIVE.sub(lambda match: f"&#{ord(match.group())};", one_line(text))
+
+
+def yaml_text(text: object) -> str:
+    """Text as a YAML value on one line, whatever it holds.
+
+    Example:
+        >>> yaml_text("a: b # c")
+        '"a: b # c"'
+    """
+    quoted = json.dumps(one_line(text), ensure_ascii=False)
+    # YAML refuses what cannot be shown; half of a character pair stands for nothing at all.
+    quoted = re.sub("[\ud800-\udfff]", "\ufffd", quoted)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in quoted)
 
 
 def code_block(code: str, language: str = "") -> str:

@@ -4,10 +4,11 @@ import html
 import re
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qbert4rec_hf.hub.markdown import code_block, escape, table
+from qbert4rec_hf.markdown import code_block, escape, one_line, table, yaml_text
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -39,7 +40,18 @@ def test_ordinary_text_stays_readable():
 @given(st.text())
 def test_nothing_is_lost(text):
     shown = html.unescape(escape(text))
-    assert re.sub(r"[\s\x00-\x1f\x7f]+", "", shown) == re.sub(r"[\s\x00-\x1f\x7f]+", "", text)
+    blank = r"[\s\x00-\x1f\x7f-\x9f]+"
+    assert re.sub(blank, "", shown) == re.sub(blank, "", text)
+
+
+@given(st.text())
+def test_text_survives_yaml(text):
+    line = f"a: {yaml_text(text)}\nb: 1"
+    assert yaml.safe_load(line) == {"a": one_line(text), "b": 1}
+
+
+def test_broken_characters_become_valid_yaml():
+    assert yaml.safe_load(yaml_text("a\ud800b\x9b\u2028c")) == "a\ufffdb c"
 
 
 @given(st.text(alphabet="`~ab\n", min_size=1))

@@ -1,0 +1,1 @@
+"""The pictures of a domain, fetched from the addresses that its items list."""

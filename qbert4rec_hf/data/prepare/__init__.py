@@ -1,0 +1,1 @@
+"""Preparation of a domain folder from raw files: reading, cleaning, ordering, writing."""
