@@ -144,7 +144,10 @@ def local_files(
     for root, names, files in os.walk(folder):
         place = Path(root).relative_to(folder)
         for name in [*names]:
-            if reason := _reason(name):
+            reason = _reason(name)
+            if (folder / place / name).is_symlink():
+                reason = "a link to a folder"
+            if reason:
                 left_out[(place / name).as_posix() + "/"] = reason
                 names.remove(name)
         for name in files:

@@ -66,6 +66,7 @@ def test_links_are_not_followed_out_of_the_folder(folder, tmp_path):
     assert not [f for f in files if b"secret" in f.source.read_bytes()]
     assert left_out["notes.txt"] == "a link to a file outside the folder"
     assert left_out["broken.txt"] == "a link that leads nowhere"
+    assert left_out["more/"] == "a link to a folder"
 
 
 def test_a_download_in_the_cache_can_be_pushed_elsewhere(hub, folder):

@@ -123,6 +123,8 @@ def facts_of_run(
     encoders, base_models = _encoders(recommender)
     base_model, taken_over = _taken_over(manifests)
     flat = flat_settings(config)
+    if config.from_model is None:
+        del flat["from_revision"]
     return ModelCardFacts(
         name=name or f"qbert4rec-{slug(domain)}",
         model=model or f"{shown(folder)}/{MODEL}",

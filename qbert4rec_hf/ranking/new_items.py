@@ -19,8 +19,9 @@ NEIGHBOURS = 5
 """How many trained items speak for a new one.
 
 Measured by `examples/benchmarks/cold_items.py --share 0.1 --without_images 0.3` on the demo shops
-outdoor and home: a tenth of the items held out of everything and added afterwards, HR@10 of the users whose next item is one of
-them, item graph mixed in, the whole catalogue ranked. By its semantic ID alone 0.050 and 0.028, the
+outdoor and home: a tenth of the items held out of everything and added afterwards, HR@10 of the
+users whose next item is one of them, item graph mixed in, the whole catalogue ranked. By its
+semantic ID alone 0.050 and 0.028, the
 nearest texts 0.075 and 0.085; through 3 neighbours 0.231 and 0.234, 5 0.238 and 0.255, 10 0.181 and
 0.199. All other users have 0.368 and 0.392 by ID, 0.359 and 0.376 with 5. Of all first ten places
 new items, a tenth of the catalogue, then get 0.087 and 0.078. What did not help: the neighbours'

@@ -223,6 +223,7 @@ def test_every_field_has_an_effect():
     # Which checkpoint a rule keeps is shown in tests/training/test_train_quantizer.py.
     assert set(CHANGES) == set(QBert4RecQuantizerConfig.__annotations__) - {
         "checkpoint_rule",
+        "format_version",
         "model_type",
     }
 

@@ -54,7 +54,8 @@ logger = logging.get_logger(__name__)
 _CHECKED = f"""
     SELECT user_id, item_id,
            {number("rating")} AS rating,
-           CASE WHEN NOT {nothing("rating")} AND {number("rating")} IS NULL
+           CASE WHEN (lower(trim(rating)) = 'nan' OR NOT {nothing("rating")})
+                     AND {number("rating")} IS NULL
                 THEN rating END AS odd_rating,
            stamp, stamp_ms,
            CASE WHEN stamp IS NULL AND stamp_ms IS NULL AND NOT {nothing("timestamp")}

@@ -17,7 +17,9 @@ from qbert4rec_hf.data.image_download.settings import DownloadSettings
 
 PICTURES = 60
 # As an installed script runs it.
-SCRIPT = "import sys; sys.argv[0] = 'qbert4rec'; from qbert4rec_hf.cli.main import main; "
+SCRIPT = "import signal, sys; sys.argv[0] = 'qbert4rec'; from qbert4rec_hf.cli.main import main; "
+# A suite started in the background hands down that Ctrl-C is ignored.
+SCRIPT += "signal.signal(signal.SIGINT, signal.default_int_handler); "
 SCRIPT += "sys.exit(main())"
 
 
