@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from collections.abc import Callable
@@ -120,12 +121,22 @@ def processes() -> Processes:
     if not torch.distributed.is_initialized():
         # Something asked accelerate before, which then stays with one process.
         torch.distributed.init_process_group(backend="gloo")
+    if not initialized:
+        atexit.register(_leave)
     index, count = torch.distributed.get_rank(), torch.distributed.get_world_size()
     # A group of its own: objects go through the CPU, and its time limit is ours.
     group = torch.distributed.new_group(backend="gloo", timeout=_PATIENCE)
     team = Processes(index, count, group) if count > 1 else _alone
     _joined = (torch.distributed.group.WORLD, team)
     return team
+
+
+def _leave() -> None:
+    """Ends what was joined: gloo's threads, left running, may abort a program that is done."""
+    import torch
+
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _launched_with_others() -> bool:

@@ -26,7 +26,8 @@ import torch
 from transformers import HfArgumentParser
 
 from qbert4rec_hf.data.codes import ImportedCodes, join_codes
-from qbert4rec_hf.data.import_published import ImportedDomain, import_published
+from qbert4rec_hf.data.import_published import import_published
+from qbert4rec_hf.data.imported_domain import ImportedDomain
 from qbert4rec_hf.evaluation.baselines import item_graph_scorer, popularity_scorer
 from qbert4rec_hf.evaluation.evaluator import evaluate_ranker
 from qbert4rec_hf.evaluation.result import EvaluationResult

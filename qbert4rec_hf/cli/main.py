@@ -19,6 +19,7 @@ from . import (
     card,
     demo,
     evaluate,
+    export,
     features,
     finetune,
     fuse,
@@ -46,6 +47,7 @@ VERBS: dict[str, ModuleType] = {
     "evaluate": evaluate,
     "recommend": recommend,
     "card": card,
+    "export": export,
     "push": push,
 }
 

@@ -28,15 +28,15 @@ from ..columns import (
 from ..errors import QBert4RecError
 from ..files import read_json, write_json
 from .domain_card import domain_card
+from .domain_counts import counted
 from .domain_download import find_domain_folder
 from .domain_files import domain_folder, downloaded_files, write_interactions, write_items
 from .domain_info import KEEP_TIES, LEAVE_ONE_OUT, DomainInfo, read_domain_info
-from .interaction_table import InteractionTable, check_interactions, read_interactions
+from .interaction_table import InteractionTable, gather_interactions, read_interactions
 from .sequences import Sequences
-from .split import TEST, Split, split_by
-from .splitting import time_order_of
+from .split import Split, split_by
 from .tables import check_items, is_url, read_tables, table_of_frame
-from .time_order import count_tied_pairs, order_by_time
+from .time_order import order_by_time
 
 
 class Domain:
@@ -102,7 +102,7 @@ class Domain:
         """
         items = check_items(table_of_frame(items, "items table"))
         table = table_of_frame(interactions, "interactions table")
-        checked = check_interactions(table, items[ITEM_ID].tolist())
+        checked = gather_interactions([table], items[ITEM_ID].tolist())
         info = DomainInfo(
             name=name,
             source=source,
@@ -110,7 +110,45 @@ class Domain:
             time_unit=time_unit,
             item_shuffle_seed=item_shuffle_seed,
         )
-        return _ordered(items, checked, info, None if path is None else Path(path))
+        return cls.from_checked(items, checked, info, None if path is None else Path(path))
+
+    @classmethod
+    def from_checked(
+        cls,
+        items: pd.DataFrame,
+        checked: InteractionTable,
+        info: DomainInfo,
+        path: Path | None = None,
+    ) -> Domain:
+        """Puts checked tables together, the interactions in time order.
+
+        Args:
+            items: as `check_items` gives them.
+            checked: interactions with these items.
+            info: name, origin and settings; what follows from the data is counted anew.
+            path: folder that image paths are relative to.
+
+        Raises:
+            QBert4RecError: `info` asks for a split that the data cannot have.
+        """
+        if checked.timestamps is None:
+            # A stable sort: within a user the rows stay as the source had them.
+            order = np.argsort(checked.user_index, kind="stable")
+        else:
+            order = order_by_time(
+                checked.user_index,
+                checked.item_index,
+                checked.timestamps,
+                checked.user_ids,
+                items[ITEM_ID],
+                seed=info.tie_seed,
+            )
+        lengths = np.bincount(checked.user_index, minlength=len(checked.user_ids))
+        sequences = Sequences.from_lengths(checked.item_index[order], lengths)
+        timestamps = None if checked.timestamps is None else checked.timestamps[order]
+        info = replace(info, time_unit=checked.time_unit or info.time_unit)
+        info = counted(info, len(items), checked.user_ids, sequences, timestamps)
+        return cls(items, checked.user_ids, sequences, timestamps, info, path)
 
     @classmethod
     def from_sequences(
@@ -149,7 +187,7 @@ class Domain:
                 f"item row {sequences.items.max()} is outside the items table of {len(items)} rows"
             )
         info = DomainInfo(name=name, source=source, item_shuffle_seed=item_shuffle_seed)
-        info = _counted(info, len(items), user_ids, sequences, None)
+        info = counted(info, len(items), user_ids, sequences, None)
         return cls(items, user_ids, sequences, None, info)
 
     @classmethod
@@ -175,7 +213,7 @@ class Domain:
         items = check_items(read_tables(folder, ITEMS))
         checked = read_interactions(folder, items[ITEM_ID].tolist())
         try:
-            return _ordered(items, checked, info, folder)
+            return cls.from_checked(items, checked, info, folder)
         except QBert4RecError as error:
             raise QBert4RecError(f"{folder / DOMAIN_FILE}: {error}") from None
 
@@ -283,7 +321,7 @@ class Domain:
             validation_from=validation_from if temporal else None,
             test_from=test_from if temporal else None,
         )
-        info = _counted(info, len(self), self.user_ids, self._sequences, self.timestamps)
+        info = counted(info, len(self), self.user_ids, self._sequences, self.timestamps)
         return Domain(
             self.items, self.user_ids, self._sequences, self.timestamps, info, path=self.path
         )
@@ -320,65 +358,3 @@ class Domain:
             target = folder / image
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
-
-
-def _ordered(
-    items: pd.DataFrame, checked: InteractionTable, info: DomainInfo, path: Path | None
-) -> Domain:
-    """Puts checked interactions in time order."""
-    if checked.timestamps is None:
-        # A stable sort: within a user the rows stay as the source had them.
-        order = np.argsort(checked.user_index, kind="stable")
-    else:
-        order = order_by_time(
-            checked.user_index,
-            checked.item_index,
-            checked.timestamps,
-            checked.user_ids,
-            items[ITEM_ID],
-            seed=info.tie_seed,
-        )
-    lengths = np.bincount(checked.user_index, minlength=len(checked.user_ids))
-    sequences = Sequences.from_lengths(checked.item_index[order], lengths)
-    timestamps = None if checked.timestamps is None else checked.timestamps[order]
-    info = replace(info, time_unit=checked.time_unit or info.time_unit)
-    info = _counted(info, len(items), checked.user_ids, sequences, timestamps)
-    return Domain(items, checked.user_ids, sequences, timestamps, info, path)
-
-
-def _counted(
-    info: DomainInfo,
-    num_items: int,
-    user_ids: np.ndarray,
-    sequences: Sequences,
-    timestamps: np.ndarray | None,
-) -> DomainInfo:
-    """Fills in what follows from the data, whatever `domain.json` said."""
-    split = split_by(info, user_ids, sequences, timestamps)
-    # Those who are left out for their ties are counted too: it is the data that is described.
-    kept = (
-        split
-        if info.ties == KEEP_TIES
-        else split_by(replace(info, ties=KEEP_TIES), user_ids, sequences, timestamps)
-    )
-    tied = kept.held_out[TEST].tied
-    return replace(
-        info,
-        time_order=time_order_of(timestamps is not None),
-        time_unit=None if timestamps is None else info.time_unit,
-        tied_pairs=None if timestamps is None else count_tied_pairs(timestamps, sequences.offsets),
-        tied_users=None if tied is None else int(tied.sum()),
-        repeats=_has_repeats(sequences, num_items),
-        num_items=num_items,
-        num_users=len(sequences),
-        num_interactions=len(sequences.items),
-    )
-
-
-def _has_repeats(sequences: Sequences, num_items: int) -> bool:
-    """Whether any user has an item twice."""
-    pairs = np.repeat(np.arange(len(sequences)) * num_items, sequences.lengths)
-    pairs += sequences.items
-    # In place: of a large shop this is the largest array there is.
-    pairs.sort()
-    return bool((pairs[1:] == pairs[:-1]).any())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,40 +12,17 @@ from transformers.utils import logging
 
 from ..columns import IMAGES, ITEM_ID, TEXT, TITLE
 from ..errors import QBert4RecError
-from .codes import ImportedCodes, save_codes
 from .domain import Domain
-from .domain_files import domain_folder
+from .imported_domain import ImportedDomain
 from .published_files import (
     read_histories,
+    read_ids,
     read_index,
-    read_item_ids,
     read_item_texts,
 )
 from .sequences import Sequences
 
 logger = logging.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class ImportedDomain:
-    """What an importer found.
-
-    Args:
-        domain: catalogue and histories.
-        codes: published codes by key, the part of the file name after `index` ("lemb" of
-            `X.index_lemb.json`; "index" where there is none). Rows as in `domain.items`.
-    """
-
-    domain: Domain
-    codes: dict[str, ImportedCodes]
-
-    def save(self, folder: str | os.PathLike) -> Path:
-        """Writes the domain folder and, in it, `codes/<key>.parquet`."""
-        with domain_folder(folder) as temporary:
-            self.domain.write_into(temporary)
-            save_codes(self.codes, self.domain.item_ids, temporary)
-        self.domain.path = Path(folder)
-        return self.domain.path
 
 
 def import_published(
@@ -55,9 +31,9 @@ def import_published(
     """Imports a published split.
 
     Reads `X.inter.json` (user -> item numbers, oldest first), `X.item2id` (item id, tab, number),
-    and where present `X.item.json` (number -> title, description, brand, categories) and
-    `X.index*.json` (number -> code tokens such as `<a_170>`). Where `X.item2id` is absent the
-    numbers serve as item ids.
+    and where present `X.user2id` (user id, tab, number), `X.item.json` (number -> title,
+    description, brand, categories) and `X.index*.json` (number -> code tokens such as `<a_170>`).
+    Where `X.item2id` or `X.user2id` is absent the numbers serve as ids.
 
     Published files number items by first appearance, so a number tells how late an item came; the
     rows of the items table are shuffled with `seed`. The histories have no time stamps: their
@@ -78,6 +54,7 @@ def import_published(
         raise QBert4RecError(f"seed must be 0 or more, got {seed}")
     folder, name = _find_source(Path(source_folder), name)
     users, histories = read_histories(folder / f"{name}.inter.json")
+    users = _user_ids(users, folder / f"{name}.user2id")
     index_paths = sorted(folder.glob(f"{glob.escape(name)}.index*.json"))
     tokens = {}
     for path in index_paths:
@@ -92,7 +69,7 @@ def import_published(
 
     ids_path = folder / f"{name}.item2id"
     if ids_path.exists():
-        ids_of_numbers = read_item_ids(ids_path)
+        ids_of_numbers = read_ids(ids_path, "item")
     else:
         logger.warning(f"{ids_path} does not exist; item numbers serve as item ids")
         numbers = set(np.unique(histories.items).tolist()).union(
@@ -139,6 +116,20 @@ def _find_source(source: Path, name: str | None) -> tuple[Path, str]:
             raise QBert4RecError(f"{source} holds several splits ({', '.join(names)}); name one")
         name = names[0]
     return source, name
+
+
+def _user_ids(keys: list[str], path: Path) -> list[str]:
+    """The ids behind the keys of the histories, where a file tells them."""
+    if not path.exists():
+        return keys
+    ids = {str(number): user for number, user in read_ids(path, "user").items()}
+    unknown = next((key for key in keys if key not in ids), None)
+    if unknown is not None:
+        raise QBert4RecError(
+            f"{path} has no user {unknown!r}, whose history is there; the two files do not belong "
+            "together"
+        )
+    return [ids[key] for key in keys]
 
 
 def _code_key(path: Path, name: str) -> str:

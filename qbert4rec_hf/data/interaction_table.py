@@ -6,7 +6,7 @@ id once, whatever the number of rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,23 +63,26 @@ def read_interactions(
         batch_rows: rows that are looked at together.
 
     Raises:
-        QBert4RecError: as `check_interactions`, or a file that is missing or not Parquet.
+        QBert4RecError: as `gather_interactions`, or a file that is missing or not Parquet.
     """
-    gathered = _Gathered(item_ids)
-    for table in _batches(folder, batch_rows):
-        gathered.add(table)
-    return gathered.result()
+    return gather_interactions(_batches(folder, batch_rows), item_ids)
 
 
-def check_interactions(table: Table, item_ids: list[str]) -> InteractionTable:
-    """Checks an interactions table in memory against the items.
+def gather_interactions(tables: Iterable[Table], item_ids: list[str]) -> InteractionTable:
+    """Checks interactions against the items and puts them together.
+
+    Args:
+        tables: columns user_id, item_id and, where known, timestamp; each table is let go before
+            the next one is asked for.
+        item_ids: `[items]`, ids in the order of the items table.
 
     Raises:
         QBert4RecError: a missing column, a wrong type, a null, or an item that is not in the items
             table; names file, row, column and item.
     """
     gathered = _Gathered(item_ids)
-    gathered.add(table)
+    for table in tables:
+        gathered.add(table)
     return gathered.result()
 
 
@@ -108,7 +111,7 @@ def _batches(folder: Path, batch_rows: int) -> Iterator[Table]:
             yield Table(schema.empty_table(), [str(path)], np.array([0]))
 
 
-class _Numbered:
+class Numbered:
     """Texts as numbers, given in the order of their first appearance; each text is kept once."""
 
     def __init__(self) -> None:
@@ -146,7 +149,7 @@ class _Gathered:
 
     def __init__(self, item_ids: list[str]) -> None:
         self.items = pd.Index(item_ids, dtype=object)
-        self.users = _Numbered()
+        self.users = Numbered()
         self.item_index: list[np.ndarray] = []
         self.stamps: list[np.ndarray] = []
         self.has_stamps = False

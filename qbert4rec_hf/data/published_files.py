@@ -89,32 +89,41 @@ def read_histories(path: Path) -> tuple[list[str], Sequences]:
     return list(values), Sequences.from_lengths(flat, lengths)
 
 
-def read_item_ids(path: Path) -> dict[int, str]:
-    """Reads `X.item2id`: item id, tab, number; returns item id by number."""
+def read_ids(path: Path, what: str) -> dict[int, str]:
+    """Reads `X.item2id` or `X.user2id`: id, tab, number.
+
+    Args:
+        path: the file.
+        what: "item" or "user".
+
+    Returns:
+        The id by its number, in the file's order.
+    """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines: an id may hold what only Unicode calls a line break.
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise QBert4RecError(f"{path} cannot be read as text ({error})") from None
     ids: dict[int, str] = {}
-    line_of_id: dict[str, int] = {}
+    known: set[str] = set()
     for number_of_line, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        item_id, tab, number = line.partition("\t")
-        if not item_id or not tab or not _NUMBER.fullmatch(number.strip()):
+        id_, tab, number = line.rpartition("\t")
+        if not id_ or not tab or not _NUMBER.fullmatch(number.strip()):
             raise QBert4RecError(
-                f"{path}, line {number_of_line}: item id, tab and number expected, "
+                f"{path}, line {number_of_line}: {what} id, tab and number expected, "
                 f"found {_short(line)}"
             )
-        if item_id in line_of_id or int(number) in ids:
+        if id_ in known or int(number) in ids:
             raise QBert4RecError(
-                f"{path}, line {number_of_line}: item id {item_id!r} or number {int(number)} "
+                f"{path}, line {number_of_line}: {what} id {id_!r} or number {int(number)} "
                 "stands there already; each has one line"
             )
-        ids[int(number)] = item_id
-        line_of_id[item_id] = number_of_line
+        ids[int(number)] = id_
+        known.add(id_)
     if not ids:
-        raise QBert4RecError(f"{path} lists no items")
+        raise QBert4RecError(f"{path} lists no {what}s")
     return ids
 
 

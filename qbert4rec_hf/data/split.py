@@ -338,7 +338,3 @@ def _checked(
             'ties="drop-users" needs time stamps, and these interactions have none; keep ties'
         )
     return user_ids
-
-
-# The name of the split before there were two kinds of it.
-LeaveOneOut = Split

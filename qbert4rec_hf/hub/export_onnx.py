@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from transformers.utils import logging
 
+from ..data.export_folder import new_folder
 from ..errors import QBert4RecError
 from ..files import atomic_folder, write_json, write_text
 from ..ranking.model_folder import check_catalog, find_model_folder, load_part
@@ -51,7 +52,9 @@ class LevelLogits(nn.Module):
             next item last. Smaller codebooks are filled up with the smallest float.
         """
         config = self.model.config
-        query = input_ids.new_full((len(input_ids), config.num_levels), config.mask_token_id)
+        # Not len(): that is a plain number, and the batch would be fixed to it.
+        batch = input_ids.shape[0]
+        query = input_ids.new_full((batch, config.num_levels), config.mask_token_id)
         hidden = self.model.qbert4rec(
             torch.cat([input_ids, query], dim=1),
             attention_mask=torch.cat([attention_mask, torch.ones_like(query)], dim=1),
@@ -66,8 +69,7 @@ class LevelLogits(nn.Module):
             )
             for level, size in enumerate(config.codebook_sizes)
         ]
-        shape = (len(input_ids), -1, config.num_levels, codes)
-        return torch.stack(logits, dim=1).view(shape)
+        return torch.stack(logits, dim=1).view(batch, -1, config.num_levels, codes)
 
 
 def export_onnx(
@@ -80,21 +82,23 @@ def export_onnx(
     Args:
         model: model folder, or id of a repository.
         output_dir: gets `model.onnx`, `items.npz` (item ids, codes, item bias), `tokenizer.json`,
-            `export.json` (names, shapes, sizes) and a README with a ranking in NumPy; replaced
-            where it stands.
+            `export.json` (names, shapes, sizes) and a README with a ranking in NumPy; new or
+            empty.
         hub_arguments: `revision`, `token`, `cache_dir`, for a repository.
 
     Returns:
         The folder.
 
     Raises:
-        QBert4RecError: no such model, onnx is not installed, or the results differ.
+        QBert4RecError: no such model, onnx is not installed, the folder is not empty, or the
+            results differ.
     """
     missing = [name for name in LIBRARIES if find_spec(name) is None]
     if missing:
         raise QBert4RecError(
             f"export to ONNX needs {', '.join(missing)}; run pip install 'qbert4rec_hf[onnx]'"
         )
+    output_dir, _ = new_folder(output_dir, None)
     folder = find_model_folder(model, **hub_arguments)
     sequence_model = load_part(QBert4RecForMaskedLM, folder).float().eval()
     catalog = ItemCatalog.load(folder)
@@ -119,7 +123,7 @@ def export_onnx(
         )
         write_json(temporary / ABOUT_FILE, _about(sequence_model, catalog, difference))
         write_text(temporary / "README.md", _TEMPLATE.read_text(encoding="utf-8"))
-    return Path(output_dir)
+    return output_dir
 
 
 def largest_difference(network: LevelLogits, path: Path) -> float:
@@ -156,8 +160,9 @@ def _write_network(network: LevelLogits, path: Path) -> None:
     tokens = torch.full((2, length * config.num_levels), 3)
     # A dimension that is given is not told from one that is always so: hence two rows, two items.
     batch = torch.export.Dim("batch")
-    items = torch.export.Dim("items", min=1, max=config.max_items)
-    axes = {0: batch} if length == 1 else {0: batch, 1: config.num_levels * items}
+    axes = {0: batch}
+    if length > 1:
+        axes[1] = config.num_levels * torch.export.Dim("items", min=1, max=config.max_items)
     size = sum(p.numel() * p.element_size() for p in network.parameters())
     with warnings.catch_warnings():
         # About the names of axes that have the same length; they are what they should be.

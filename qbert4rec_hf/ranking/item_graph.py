@@ -244,7 +244,7 @@ class ItemGraphPrior:
                 "fit and save the graph again"
             )
         files = info.pop("files", [GRAPH_FILE])
-        path = folder / files[0]
+        path = folder / next(iter(files), GRAPH_FILE)
         try:
             tensors = read_arrays(folder, files)
             num_items = info["num_items"]

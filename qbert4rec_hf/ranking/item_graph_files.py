@@ -57,8 +57,9 @@ def read_arrays(folder: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
     """
     from safetensors.numpy import load_file
 
+    names = list(names)
     if not names or any(Path(name).name != name for name in names):
-        raise ValueError(f"files {list(names)} are not names of files beside it")
+        raise ValueError(f"files {names} are not names of files beside it")
     found = load_file(folder / names[0])
     rest = [load_file(folder / name) for name in names[1:]]
     for key in _LONG if rest else ():

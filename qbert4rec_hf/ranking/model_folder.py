@@ -32,6 +32,7 @@ from ..semantic_ids.tokenization_semantic_id import QBert4RecTokenizer
 from ..sequence.modeling_qbert4rec import QBert4RecForMaskedLM
 from .item_coder import ItemCoder
 from .item_graph import ItemGraphPrior
+from .item_graph_files import MAX_SHARD_SIZE
 from .model_folder_checks import (
     RECOMMENDER_FORMAT,
     check_family,
@@ -71,13 +72,16 @@ class ModelFolder:
     new_items: NewItemIds = field(default_factory=NewItemIds)
 
 
-def write_model_folder(folder: str | os.PathLike, parts: ModelFolder) -> Path:
+def write_model_folder(
+    folder: str | os.PathLike, parts: ModelFolder, *, max_shard_size: int | str = MAX_SHARD_SIZE
+) -> Path:
     """Writes all parts; what stood at `folder` is replaced once everything is there.
 
     Args:
         folder: becomes a Hub repository as it is: the sequence model at its root, so that
             `AutoModel.from_pretrained` opens it.
         parts: what to write.
+        max_shard_size: above this, weights go into several files.
 
     Raises:
         QBert4RecError: parts that do not belong together, a folder that is a stage of a run, or
@@ -89,20 +93,22 @@ def write_model_folder(folder: str | os.PathLike, parts: ModelFolder) -> Path:
             "folder of its own"
         )
     with atomic_folder(folder) as temporary:
-        write_parts(temporary, parts)
+        write_parts(temporary, parts, max_shard_size=max_shard_size)
     return Path(folder)
 
 
-def write_parts(folder: Path, parts: ModelFolder) -> None:
+def write_parts(
+    folder: Path, parts: ModelFolder, *, max_shard_size: int | str = MAX_SHARD_SIZE
+) -> None:
     """Writes all parts into an existing folder. Arguments and errors as above."""
-    _check_catalog(parts.model, parts.catalog, "the model")
-    parts.model.save_pretrained(folder)
+    check_catalog(parts.model, parts.catalog, "the model")
+    parts.model.save_pretrained(folder, max_shard_size=max_shard_size)
     parts.tokenizer.save_pretrained(folder)
     parts.catalog.save(folder)
     add_pipeline_code(folder)
     parts.new_items.save(folder)
     if parts.prior is not None:
-        parts.prior.save(folder / ITEM_GRAPH_FOLDER)
+        parts.prior.save(folder / ITEM_GRAPH_FOLDER, max_shard_size=max_shard_size)
     if parts.coder is not None:
         parts.coder.encoders.save(folder / FEATURES_FOLDER)
         for name, part in (
@@ -150,7 +156,7 @@ def open_model_folder(
     check_weights(folder)
     sequence_model = load_part(QBert4RecForMaskedLM, folder)
     catalog = ItemCatalog.load(folder)
-    _check_catalog(sequence_model, catalog, str(folder))
+    check_catalog(sequence_model, catalog, str(folder))
     tokenizer = load_part(QBert4RecTokenizer, folder)
     check_vocabulary(folder, tokenizer, sequence_model.config)
     graph, card = folder / ITEM_GRAPH_FOLDER, folder / CARD_FILE
@@ -208,7 +214,8 @@ def _open_coder(folder: Path, trust_remote_code: bool) -> ItemCoder | None:
     )
 
 
-def _check_catalog(model: QBert4RecForMaskedLM, catalog: ItemCatalog, where: str) -> None:
+def check_catalog(model: QBert4RecForMaskedLM, catalog: ItemCatalog, where: str) -> None:
+    """Raises QBert4RecError unless the catalogue is the one that the model ranks."""
     codes = torch.from_numpy(catalog.codes)
     if (
         list(catalog.codebook_sizes) != list(model.config.codebook_sizes)

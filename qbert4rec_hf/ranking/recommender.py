@@ -23,6 +23,7 @@ from ..semantic_ids.tokenization_semantic_id import QBert4RecTokenizer
 from ..sequence.modeling_qbert4rec import QBert4RecForMaskedLM
 from .item_coder import ItemCoder
 from .item_graph import ItemGraphPrior
+from .item_graph_files import MAX_SHARD_SIZE
 from .living_catalogue import LivingCatalogue
 from .model_folder import ModelFolder, open_model_folder, write_model_folder, write_parts
 from .new_items import NewItemIds
@@ -155,11 +156,14 @@ class Recommender(LivingCatalogue):
             new_items=folder.new_items,
         )
 
-    def save_pretrained(self, folder: str | os.PathLike) -> Path:
+    def save_pretrained(
+        self, folder: str | os.PathLike, *, max_shard_size: int | str = MAX_SHARD_SIZE
+    ) -> Path:
         """Writes the model folder: complete, or not at all.
 
         Args:
             folder: replaced where it stands.
+            max_shard_size: above this, weights of model and item graph go into several files each.
 
         Returns:
             The folder.
@@ -167,7 +171,7 @@ class Recommender(LivingCatalogue):
         Raises:
             QBert4RecError: the folder is a stage of a run, or cannot be written.
         """
-        return write_model_folder(folder, self._parts())
+        return write_model_folder(folder, self._parts(), max_shard_size=max_shard_size)
 
     def write_into(self, folder: str | os.PathLike) -> None:
         """Writes the files of a model folder into an existing folder (see `save_pretrained`)."""

@@ -26,3 +26,17 @@ def test_a_broken_file_is_named(tmp_path, capsys, broken):
     assert main(["import", str(tmp_path), "--output-dir", str(tmp_path / "sample")]) == 2
     assert broken in capsys.readouterr().err
     assert not (tmp_path / "sample").exists()
+
+
+def test_the_form_is_known_by_the_names_of_the_files(tmp_path, capsys):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "x.inter").write_text("user_id:token\titem_id:token\nu\ta\nu\tb\n")
+    assert main(["import", str(source), "--output-dir", str(tmp_path / "one")]) == 0
+    assert "2 items, 1 users" in capsys.readouterr().out
+    (source / "x.inter.json").write_text('{"0": [0, 1]}')
+    assert main(["import", str(source), "--output-dir", str(tmp_path / "two")]) == 2
+    assert "say which with --format" in capsys.readouterr().err
+    arguments = ["import", str(source), "--output-dir", str(tmp_path / "two"), "--format"]
+    assert main([*arguments, "published"]) == 0
+    assert Domain.load(tmp_path / "two").item_ids != Domain.load(tmp_path / "one").item_ids

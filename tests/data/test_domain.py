@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -120,3 +122,38 @@ def test_a_user_has_one_sequence(items):
         Domain.from_sequences(
             items, ["u", "v", "u"], Sequences.from_lists([[0], [1], [2]]), name="x"
         )
+
+
+def test_a_domain_keeps_how_it_is_to_be_split(domain, folder):
+    other = domain.with_split("temporal", validation_from=30, test_from=40, ties="drop-users")
+    loaded = Domain.load(other.save(folder))
+    assert loaded.info == other.info
+    split = loaded.split()
+    assert split.kind == "temporal" and (split.validation_from, split.test_from) == (30, 40)
+    users = loaded.user_ids[split.evaluated("test")].tolist()
+    assert users == ["u2"] and loaded.item_ids[split.targets("test")[0]] == "b"
+    assert "temporal" in (folder / "README.md").read_text()
+    back = loaded.with_split()
+    assert back.info.validation_from is None and back.split().kind == "leave_one_out"
+
+
+def test_ties_are_counted_whether_or_not_they_are_left_out(items, interactions):
+    interactions["timestamp"] = 7
+    domain = Domain.from_tables(items, interactions, name="x", time_unit="s")
+    assert (domain.info.tied_users, domain.info.tied_pairs) == (2, 5)
+    dropped = domain.with_split(ties="drop-users")
+    assert (dropped.info.tied_users, dropped.info.tied_pairs) == (2, 5)
+    assert len(dropped.split().evaluated("test")) == 0
+    assert len(dropped.split().train.items) == 8
+
+
+def test_a_temporal_split_of_a_folder_without_time_stamps_is_refused(items, interactions, tmp_path):
+    domain = Domain.from_tables(items, interactions.drop(columns="timestamp"), name="x")
+    with pytest.raises(QBert4RecError, match="needs time stamps"):
+        domain.with_split("temporal", validation_from=1, test_from=2)
+    folder = domain.save(tmp_path / "x")
+    values = json.loads((folder / "domain.json").read_text())
+    cutoffs = {"split": "temporal", "validation_from": 1, "test_from": 2}
+    (folder / "domain.json").write_text(json.dumps(values | cutoffs))
+    with pytest.raises(QBert4RecError, match="domain.json: .*needs time stamps"):
+        Domain.load(folder)

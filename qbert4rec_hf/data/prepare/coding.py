@@ -13,9 +13,9 @@ def code_log(engine: Engine, *, has_times: bool) -> int:
     """Makes the tables that the cleaning works on.
 
     Reads the tables `reviews` and `metadata` of the readers; `reviews` is deleted. Makes
-    `users` (u, user_id), `items` (i, item_id, described: whether the metadata has it; items of the
-    metadata that nobody has stand here too) and `log` (u, i, rating, ts). The numbers say nothing
-    and may differ from run to run; no result depends on them.
+    `users` (u, user_id), `items` (i, item_id, described: whether the metadata has it, taken:
+    whether anybody has it) and `log` (u, i, rating, ts). The numbers say nothing and may differ
+    from run to run; no result depends on them.
 
     Args:
         engine: with the readers' tables.
@@ -27,7 +27,7 @@ def code_log(engine: Engine, *, has_times: bool) -> int:
     Raises:
         QBert4RecError: there is metadata, but of none of the items.
     """
-    # A window over all rows would be kept in memory whole; this one is counted as it streams.
+    # Without an order the window counts rows as they stream by; nothing is kept.
     engine.create(
         "users",
         "SELECT (row_number() OVER ())::INTEGER AS u, user_id "
@@ -35,7 +35,7 @@ def code_log(engine: Engine, *, has_times: bool) -> int:
     )
     engine.create(
         "items",
-        "SELECT (row_number() OVER ())::INTEGER AS i, item_id, described FROM "
+        "SELECT (row_number() OVER ())::INTEGER AS i, item_id, described, taken FROM "
         "(SELECT item_id, bool_or(described) AS described, bool_or(taken) AS taken FROM "
         "(SELECT DISTINCT item_id, false AS described, true AS taken FROM reviews UNION ALL "
         "SELECT item_id, true, false FROM metadata) GROUP BY item_id)",
@@ -54,8 +54,7 @@ def code_log(engine: Engine, *, has_times: bool) -> int:
 def _check_metadata_belongs(engine: Engine) -> None:
     described, both, of_log, of_metadata = engine.row(
         "SELECT count(*) FILTER (described), count(*) FILTER (described AND taken), "
-        "min(item_id) FILTER (taken), min(item_id) FILTER (described) FROM "
-        "(SELECT item_id, described, item_id IN (SELECT item_id FROM reviews) AS taken FROM items)"
+        "min(item_id) FILTER (taken), min(item_id) FILTER (described) FROM items"
     )
     if described and not both:
         raise QBert4RecError(

@@ -58,7 +58,7 @@ class Engine:
         """
         path = self.new_file(name)
         rows = self.connection.execute(f"COPY ({query}) TO {quoted(path)} (FORMAT parquet)")
-        count = rows.fetchone()[0]
+        count = rows.fetchall()[0][0]
         self.attach(name, [path])
         return count
 
@@ -99,11 +99,11 @@ class Engine:
         return self.connection.execute(query).fetchall()
 
     def row(self, query: str) -> tuple[Any, ...]:
-        """The first row of a query."""
-        return self.connection.execute(query).fetchone()
+        """The one row of a query."""
+        return self.rows(query)[0]
 
     def value(self, query: str) -> Any:
-        """The first value of a query."""
+        """The one value of a query."""
         return self.row(query)[0]
 
     def batches(self, query: str, rows: int = _BATCH_ROWS) -> Iterator[pa.RecordBatch]:

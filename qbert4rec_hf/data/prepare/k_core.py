@@ -29,38 +29,48 @@ def keep_core(log: Log, user_core: int, item_core: int) -> int:
     """
     if max(user_core, item_core) <= 1:
         return 0
-    before = log.rows
-    rows, rounds = _peel(log.engine, user_core, item_core)
-    if not rows:
+    engine, before = log.engine, log.rows
+    table, rounds = _peel(engine, user_core, item_core)
+    if table != "log":
+        log.rows = engine.value(f"SELECT count(*) FROM {table}")
+    if not log.rows:
         raise QBert4RecError(
             f"nothing remains of {before:,} interactions when each user needs {user_core} and each "
-            f"item {item_core} of them; {_what_would_remain(log.engine, user_core, item_core)}"
+            f"item {item_core} of them; {_what_would_remain(engine, user_core, item_core)}"
         )
-    log.engine.rename(_CORE, "log")
-    log.rows = rows
-    log.count(f"outside the {_words(user_core, item_core)}", before - rows, "take a smaller core")
+    if table != "log":
+        engine.rename(table, "log")
+    log.count(
+        f"outside the {_words(user_core, item_core)}", before - log.rows, "take a smaller core"
+    )
     return rounds
 
 
-def _peel(engine: Engine, user_core: int, item_core: int) -> tuple[int, int]:
-    """Makes the table `core` of `log`; gives its rows and the number of rounds."""
-    source, before, rounds = "log", None, 0
+def _peel(engine: Engine, user_core: int, item_core: int) -> tuple[str, int]:
+    """Finds the core of `log`, which stays.
+
+    Returns:
+        The table of the core, which is `log` itself where nothing is removed, and the number of
+        rounds.
+    """
+    table, rounds = "log", 0
+    cores = {column: core for column, core in (("u", user_core), ("i", item_core)) if core > 1}
     while True:
-        enough = "".join(
-            f" SEMI JOIN (SELECT {column} FROM {source} GROUP BY {column} "
-            f"HAVING count(*) >= {core}) USING ({column})"
-            for column, core in (("u", user_core), ("i", item_core))
-            if core > 1
-        )
-        if before is None:
-            before = engine.value("SELECT count(*) FROM log")
-        rows = engine.create(_CORE, f"SELECT * FROM {source}{enough}")
-        if rows == before:
-            return rows, rounds
+        # After the first rounds few are removed in each: joining those is far cheaper than joining
+        # the many that stay.
+        removed = {
+            column: engine.create(
+                f"removed_{column}",
+                f"SELECT {column} FROM {table} GROUP BY {column} HAVING count(*) < {core}",
+            )
+            for column, core in cores.items()
+        }
+        if not any(removed.values()):
+            return table, rounds
+        joins = "".join(f" ANTI JOIN removed_{column} USING ({column})" for column in cores)
+        engine.create(_CORE, f"SELECT * FROM {table}{joins}")
+        table = _CORE
         rounds += 1
-        if not rows:
-            return rows, rounds
-        source, before = _CORE, rows
 
 
 def _what_would_remain(engine: Engine, user_core: int, item_core: int) -> str:
@@ -68,12 +78,11 @@ def _what_would_remain(engine: Engine, user_core: int, item_core: int) -> str:
     low, high = 1, max(user_core, item_core)
     while high - low > 1:
         middle = (low + high) // 2
-        rows, _ = _peel(engine, min(user_core, middle), min(item_core, middle))
-        low, high = (middle, high) if rows else (low, middle)
+        table, _ = _peel(engine, min(user_core, middle), min(item_core, middle))
+        some = engine.value(f"SELECT count(*) > 0 FROM {table}")
+        low, high = (middle, high) if some else (low, middle)
     cores = min(user_core, low), min(item_core, low)
-    if low > 1:
-        _peel(engine, *cores)
-    table = _CORE if low > 1 else "log"
+    table, _ = _peel(engine, *cores)
     users, items, rows = engine.row(
         f"SELECT count(DISTINCT u), count(DISTINCT i), count(*) FROM {table}"
     )

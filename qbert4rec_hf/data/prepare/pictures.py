@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from ...columns import ITEM_ID
 from ...files import stays_inside
+from ..domain_files import downloaded_files
 from .engine import Engine
 
 FOLDER = "images"
@@ -145,6 +146,26 @@ class Pictures:
             self._targets[str(name)] = source
             self.copied += 1
         return str(name)
+
+
+def keep_downloads(former: Path, folder: Path) -> None:
+    """Takes what was downloaded into a domain folder over into the one that replaces it.
+
+    The items of the new one have addresses again; the next download finds their pictures here
+    and asks for none of them twice.
+
+    Args:
+        former: the folder that is being replaced; may be absent.
+        folder: the domain folder that is being written.
+    """
+    for name in downloaded_files(former):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(former / name, target)
+        except OSError:
+            # Not every file system has links.
+            shutil.copyfile(former / name, target)
 
 
 def _is_picture(name: str) -> bool:

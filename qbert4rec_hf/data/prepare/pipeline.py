@@ -30,7 +30,7 @@ from .filters import (
 from .identical import merge_identical
 from .k_core import keep_core
 from .ordering import number_rows, order_log
-from .pictures import Pictures
+from .pictures import Pictures, keep_downloads
 from .report import Preparation
 from .settings import DROP, FIRST, PrepareSettings
 from .statistics import LogFigures, log_figures, table_of
@@ -66,7 +66,8 @@ def prepare_domain(
     Args:
         reviews: files with who took what and when, of any format that is read, plain or
             compressed, in any mixture; or `hub:owner/name[:config[:split]]`.
-        folder: the domain folder to write; a domain folder that stands there is replaced.
+        folder: the domain folder to write; a domain folder that stands there is replaced;
+            pictures that were downloaded into it are kept.
         metadata: files with what is known of the items; may be empty.
         images: folder with pictures named by item id (`ITEM.jpg`); they are copied.
         name: short name of the domain; that of the folder by default.
@@ -104,6 +105,7 @@ def prepare_domain(
         finally:
             steps.close()
             shutil.rmtree(work, ignore_errors=True)
+        keep_downloads(folder, target)
     return preparation
 
 

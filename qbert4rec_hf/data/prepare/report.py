@@ -55,9 +55,13 @@ def show_value(name: str, value: int | float) -> str:
         '95.58%'
         >>> show_value("users", 22363)
         '22,363'
+        >>> show_value("sparsity", 0.999982)
+        '99.9982%'
     """
     if name.startswith("share") or name == "sparsity":
-        return f"{value:.2%}"
+        shown = f"{value:.2%}"
+        # A matrix with anything in it is not wholly empty.
+        return f"{value:.4%}" if shown == "100.00%" and value < 1 else shown
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
 
 

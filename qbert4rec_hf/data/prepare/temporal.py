@@ -31,7 +31,7 @@ def find_cutoffs(
     if test_from is None:
         start = first + 1 if validation_from is None else validation_from
         test_from = _nearest(engine, start, last, wanted)
-    if validation_from is None:
+    if validation_from is None and test_from is not None:
         later = engine.value(f"SELECT count(*) FROM ordered WHERE ts >= {test_from}")
         before = engine.value(f"SELECT max(ts) FROM ordered WHERE ts < {test_from}")
         validation_from = _nearest(engine, first, before, wanted + later)

@@ -20,7 +20,7 @@ _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE = tuple(bytes([number]) + b"\x2a\x4d\x18" for number in range(0x50, 0x60))
 # Magic bytes of what is not read as it is, and what to do about it.
 _FOREIGN = (
-    (b"PK\x03\x04", "is a zip archive; unpack it first"),
+    (b"PK\x03\x04", "is a zip archive or an Excel workbook; unpack it, or save it as CSV"),
     (b"BZh", "is compressed with bzip2; unpack it first (bunzip2)"),
     (b"\xfd7zXZ\x00", "is compressed with xz; unpack it first (unxz)"),
     (b"7z\xbc\xaf\x27\x1c", "is a 7-Zip archive; unpack it first"),

@@ -16,6 +16,10 @@ from ...files import make_folder
 
 HUB = "hub:"
 _BATCH = 1_000
+# What stands before the category in the names of Amazon 2023's configs.
+_KIND_OF_CONFIG = re.compile(
+    r"^(?:raw_(?:review|meta)|[05]core_(?:rating_only|last_out|timestamp)(?:_w_his)?)_"
+)
 _AMAZON_2023 = "amazon-reviews-2023"
 _AMAZON_2023_URL = "https://huggingface.co/datasets/McAuley-Lab/Amazon-Reviews-2023/resolve/main"
 
@@ -53,7 +57,8 @@ def fetch_dataset(name: str, staging: Path) -> Iterator[tuple[str, Path]]:
         label = f"{HUB}{dataset_id}:{config or ''}:{split_name}"
         try:
             _write(rows, path, label)
-        except (OSError, RuntimeError, ValueError, pa.ArrowException) as error:
+        # What a loader or its network may raise has no common type.
+        except Exception as error:
             path.unlink(missing_ok=True)
             raise _cannot_load(name, dataset_id, config, error) from error
         yield label, path
@@ -71,19 +76,22 @@ def _parse(name: str) -> tuple[str, str | None, str | None]:
 
 
 def _write(rows: Any, path: Path, label: str) -> None:
-    # Pictures stay what is stored, undecoded.
-    features = getattr(rows, "features", None) or {}
-    for column, feature in features.items():
-        if type(feature).__name__ in ("Image", "Audio", "Video"):
-            rows = rows.remove_columns(column)
+    # Pictures and sounds within the data set are neither decoded nor read.
+    left_out = {
+        column: feature
+        for column, feature in (getattr(rows, "features", None) or {}).items()
+        if type(feature).__name__ in ("Image", "Audio", "Video")
+    }
+    for column, feature in left_out.items():
+        rows = rows.cast_column(column, type(feature)(decode=False))
     with (
         pa.OSFile(str(path), "wb") as file,
         pa.CompressedOutputStream(file, "zstd") as stream,
         tqdm(desc=label, unit="row", disable=None) as bar,
     ):
         for batch in rows.iter(batch_size=_BATCH):
-            columns = list(batch)
-            for values in zip(*batch.values(), strict=True):
+            columns = [column for column in batch if column not in left_out]
+            for values in zip(*(batch[column] for column in columns), strict=True):
                 row = dict(zip(columns, values, strict=True))
                 stream.write((json.dumps(row, default=_plain) + "\n").encode())
                 bar.update()
@@ -104,8 +112,7 @@ def _cannot_load(
     if "scripts are no longer supported" in reason:
         message = f"{name} is a loading script, which datasets 4 and later do not run"
         if _AMAZON_2023 in dataset_id.lower():
-            kind, _, category = (config or "raw_review_All_Beauty").partition("_")[2].partition("_")
-            category = category or "All_Beauty"
+            category = _KIND_OF_CONFIG.sub("", config or "") or "All_Beauty"
             return QBert4RecError(
                 f"{message}; download {_AMAZON_2023_URL}/raw/review_categories/{category}.jsonl "
                 f"and {_AMAZON_2023_URL}/raw/meta_categories/meta_{category}.jsonl and give their "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .matching import MatchCount, count_matched_items
 from .metadata import read_metadata
 from .options import FORMATS, ReadOptions
 from .report import FileReport, MalformedLine, ReadReport
@@ -14,10 +13,8 @@ __all__ = [
     "FileReport",
     "Found",
     "MalformedLine",
-    "MatchCount",
     "ReadOptions",
     "ReadReport",
-    "count_matched_items",
     "read_metadata",
     "read_reviews",
     "sniff",

@@ -120,6 +120,8 @@ def _refuse(path: Path, line: str) -> None:
         )
     if start.startswith("version https://git-lfs"):
         raise QBert4RecError(f"{path} is a Git LFS pointer, not data; fetch it with git lfs pull")
+    if line[257:262] == "ustar":
+        raise QBert4RecError(f"{path} is a tar archive; unpack it first (tar -xf)")
     if line[:1000].count("\0") > 2:
         raise QBert4RecError(
             f"{path} is no text, nor Parquet, gzip or zstd; give one of the formats read here"

@@ -1,10 +1,11 @@
-"""HR@k and NDCG@k of ranked lists with one relevant item each, for the `evaluate` library."""
+"""HR@k and NDCG@k of ranked lists with one relevant item each, for the `evaluate` library.
+
+The file stands for itself, so that it loads from the Hub where the package is not installed.
+"""
 
 import datasets
 import evaluate
 import numpy as np
-
-from qbert4rec_hf.evaluation.metrics import summarize
 
 _DESCRIPTION = """
 Hit rate and NDCG of next-item recommendation: each prediction is a list of items, best first, each
@@ -53,4 +54,7 @@ class HrNdcg(evaluate.Metric):
             items.index(wanted) + 1 if wanted in items else _MISS
             for items, wanted in zip(map(list, predictions), references, strict=True)
         ]
-        return summarize(np.array(ranks, dtype=np.int64), ks)
+        ranks = np.array(ranks, dtype=np.int64)
+        gains = 1.0 / np.log2(1.0 + ranks)
+        hits = {f"HR@{k}": float((ranks <= k).mean()) for k in ks}
+        return hits | {f"NDCG@{k}": float((gains * (ranks <= k)).mean()) for k in ks}

@@ -74,12 +74,12 @@ def file_order(folder: Path) -> dict[str, list[tuple[str, int]]]:
     }
 
 
-@pytest.fixture(name="file_order")
+@pytest.fixture(name="file_order", scope="session")
 def file_order_fixture():
     return file_order
 
 
-@pytest.fixture(name="prepare_rows")
+@pytest.fixture(name="prepare_rows", scope="session")
 def prepare_rows_fixture():
     return prepare_rows
 

@@ -87,7 +87,7 @@ def test_other_bytes_after_gzip_are_remarked(tmp_path):
     ("content", "words"),
     [
         (b"", "is empty"),
-        (b"PK\x03\x04rest", "zip archive; unpack"),
+        (b"PK\x03\x04rest", "zip archive or an Excel workbook; unpack it, or save it as CSV"),
         (b"BZh91AY", "bzip2"),
         (b"\xfd7zXZ\x00", "xz"),
     ],

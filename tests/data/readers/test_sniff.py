@@ -140,6 +140,7 @@ def test_the_named_format_counts(write):
         (json.dumps([REVIEW_2018]).encode(), "one JSON list"),
         (json.dumps(REVIEW_2018, indent=1).encode(), "line 1: JSON that stops in the middle"),
         (b"{}\n", "an object without keys"),
+        (gzip.compress(b"reviews.json".ljust(257, b"\0") + b"ustar\x0000"), "is a tar archive"),
         (b"\x00\x01\x02\x00\x00" * 50, "is no text"),
         (b"user_id,item_id,item_id\na,b,c\n", "column 'item_id' more than once"),
     ],

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_recommender import NUM_ITEMS, tiny_recommender
+from tiny_sequence import SIZES, make_model
+from tokenizers import Tokenizer
+
+from qbert4rec_hf.cli import main as cli
+from qbert4rec_hf.errors import QBert4RecError
+from qbert4rec_hf.hub import export_onnx as module
+from qbert4rec_hf.hub.export_onnx import LevelLogits, export_onnx
+from qbert4rec_hf.ranking.recommender import Recommender
+
+for name in module.LIBRARIES:
+    pytest.importorskip(name, reason="the extra 'onnx' is not installed")
+
+HISTORIES = [["item-3"], ["item-0", "item-5", "item-2"], [], [f"item-{n}" for n in range(9)]]
+
+
+@pytest.fixture(scope="module")
+def recommender() -> Recommender:
+    return tiny_recommender()
+
+
+@pytest.fixture(scope="module")
+def model_folder(recommender, tmp_path_factory) -> Path:
+    return recommender.save_pretrained(tmp_path_factory.mktemp("onnx") / "model")
+
+
+@pytest.fixture(scope="module")
+def exported(model_folder) -> Path:
+    return export_onnx(model_folder, model_folder.parent / "exported")
+
+
+def test_what_is_there(exported, recommender):
+    names = {"README.md", "export.json", "items.npz", "model.onnx", "tokenizer.json"}
+    assert {path.name for path in exported.iterdir()} == names
+    about = json.loads((exported / "export.json").read_text())
+    assert about["codebook_sizes"] == SIZES and about["domains"] == {"camp": NUM_ITEMS}
+    assert 0 <= about["largest_difference"] < module.TOLERANCE
+    # No pickled objects: they would not load like this.
+    items = np.load(exported / "items.npz", allow_pickle=False)
+    assert items["item_ids"].tolist() == recommender.catalog.item_ids
+    np.testing.assert_array_equal(items["codes"], recommender.catalog.codes)
+    np.testing.assert_array_equal(items["item_bias"], recommender.model.item_bias.detach().numpy())
+    tokenizer = Tokenizer.from_file(str(exported / "tokenizer.json"))
+    text = recommender.catalog.encode("item-4")
+    assert tokenizer.encode(text).ids == recommender.tokenizer(text)["input_ids"]
+
+
+def test_batch_and_length_are_free(exported, recommender):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(exported / "model.onnx"))
+    assert [(i.name, i.type) for i in session.get_inputs()] == [
+        ("input_ids", "tensor(int64)"),
+        ("attention_mask", "tensor(int64)"),
+    ]
+    network = LevelLogits(recommender.model)
+    for batch, items, padding in ((1, 1, 0), (5, 3, 2), (2, 6, 5)):
+        mask = torch.ones(batch, items, 3, dtype=torch.long)
+        mask[-1, :padding] = 0
+        tokens = torch.randint(3, 18, (batch, items * 3)) * mask.flatten(1)
+        feed = {"input_ids": tokens.numpy(), "attention_mask": mask.flatten(1).numpy()}
+        (found,) = session.run(["level_logits"], feed)
+        assert found.shape == (batch, items + 1, 3, max(SIZES))
+        with torch.no_grad():
+            expected = network(tokens, mask.flatten(1)).numpy()
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        # What has no code is far below everything else.
+        assert (found[:, :, 1, SIZES[1] :] < -1e30).all()
+
+
+def test_the_readmes_ranking_is_the_models(exported, recommender):
+    """In a process that has NumPy and ONNX Runtime, and neither torch nor the package."""
+    (code,) = re.findall(r"```python\n(.*?)```", (exported / "README.md").read_text(), re.S)
+    code += f"\nimport sys\nprint(json.dumps(recommend({HISTORIES!r}, top_k=5)))"
+    code += "\nassert not {'torch', 'transformers', 'qbert4rec_hf'} & set(sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], cwd=exported, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    alone = Recommender(recommender.model, recommender.catalog)
+    expected = alone.recommend(HISTORIES, top_k=5)
+    found = json.loads(done.stdout)
+    for ours, theirs in zip(expected, found, strict=True):
+        assert [item.item_id for item in ours] == [item_id for item_id, _ in theirs]
+        # Logits and log-probabilities differ by one number a history.
+        shift = [logit - np.log(item.score) for item, (_, logit) in zip(ours, theirs, strict=True)]
+        assert np.ptp(shift) < 1e-3
+
+
+def test_the_verb(model_folder, exported, tmp_path, monkeypatch, capsys):
+    def copied(source, output_dir):
+        assert source == str(model_folder)
+        return Path(shutil.copytree(exported, output_dir))
+
+    monkeypatch.setattr(module, "export_onnx", copied)
+    command = ["export", str(model_folder), "--format", "onnx", "--output-dir"]
+    assert cli.main([*command, str(tmp_path / "out")]) == 0
+    assert "export.json, items.npz, model.onnx, tokenizer.json" in capsys.readouterr().out
+    assert cli.main([*command, str(tmp_path / "out"), "--name", "x"]) == 2
+    assert "--name does not go with --format onnx" in capsys.readouterr().err
+
+
+def test_other_architectures(tmp_path):
+    """Token-level encoding, no item bias, half precision, histories of one item."""
+    recommender = tiny_recommender(item_encoding="tokens", item_bias=False, max_items=1)
+    recommender.model.to(torch.bfloat16)
+    folder = recommender.save_pretrained(tmp_path / "model")
+    items = np.load(export_onnx(folder, tmp_path / "out") / "items.npz")
+    assert not items["item_bias"].any() and items["item_bias"].dtype == np.float32
+
+
+def test_a_difference_is_found_and_nothing_left(model_folder, exported, tmp_path, monkeypatch):
+    other = make_model(torch.from_numpy(np.load(exported / "items.npz")["codes"]), max_items=6)
+    torch.nn.init.normal_(other.head.bias)
+    assert module.largest_difference(LevelLogits(other), exported / "model.onnx") > 0.01
+    monkeypatch.setattr(
+        module, "_write_network", lambda _, path: shutil.copy(exported / "model.onnx", path)
+    )
+    monkeypatch.setattr(module, "TOLERANCE", -1.0)
+    with pytest.raises(QBert4RecError, match="logits differ from the model's"):
+        export_onnx(model_folder, tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_there_already_is_left_alone(model_folder, exported):
+    with pytest.raises(QBert4RecError, match="is not empty"):
+        export_onnx(model_folder, exported)
+
+
+def test_without_the_extra(model_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "LIBRARIES", ("onnx", "no_such_library"))
+    with pytest.raises(QBert4RecError, match="needs no_such_library; run pip install 'qbert4rec"):
+        export_onnx(model_folder, tmp_path / "out")
