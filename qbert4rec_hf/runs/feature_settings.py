@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from transformers.utils import logging
+
 from ..columns import IMAGE_MODALITY, IMAGES, TEXT, TEXT_MODALITY, TITLE
+from ..data.tables import is_url
 from ..errors import QBert4RecError
 from ..files import fingerprint
 
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from ..data.domain import Domain
     from ..features.base import FeatureEncoder
     from ..features.encoder_set import EncoderSet
+
+logger = logging.get_logger(__name__)
 
 AUTO = "auto"
 NONE = "none"
@@ -106,11 +111,26 @@ def outside_files(settings: FeatureSettings) -> dict[str, str]:
 
 
 def _default(modality: str, domains: Sequence[Domain]) -> str:
-    columns = (TITLE, TEXT) if modality == TEXT_MODALITY else (IMAGES,)
+    if modality == IMAGE_MODALITY:
+        return _default_of_images(domains)
     for domain in domains:
-        for column in columns:
+        for column in (TITLE, TEXT):
             if any(value is not None and len(value) for value in domain.items[column]):
                 return DEFAULT_ENCODERS[modality]
+    return NONE
+
+
+def _default_of_images(domains: Sequence[Domain]) -> str:
+    """The built-in encoder where a picture is at hand; addresses alone are not fetched."""
+    for domain in domains:
+        if any(not is_url(image) for images in domain.items[IMAGES] for image in images):
+            return DEFAULT_ENCODERS[IMAGE_MODALITY]
+    for domain in domains:
+        if domain.items[IMAGES].map(len).any():
+            logger.warning(
+                f"{domain.name} lists pictures by their addresses only, so it runs without; "
+                f"`qbert4rec images {domain.path or 'DOMAIN'}` downloads them"
+            )
     return NONE
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from qbert4rec_hf.data.domain import Domain
 from qbert4rec_hf.errors import QBert4RecError
+from qbert4rec_hf.runs import feature_settings
 from qbert4rec_hf.runs.config import RunConfig, change
 from qbert4rec_hf.runs.feature_settings import (
     EncoderSettings,
@@ -30,6 +31,25 @@ def test_auto_leaves_out_what_no_item_has(domain):
     items = domain.items.assign(images=[[] for _ in range(len(domain))])
     bare = Domain.from_sequences(items, domain.user_ids, domain.sequences()[1], name="bare")
     assert list(make_encoders(FeatureSettings(), [bare])) == ["text"]
+
+
+def test_auto_does_without_pictures_that_are_addresses_only(domain, monkeypatch):
+    said = []
+    monkeypatch.setattr(feature_settings.logger, "warning", said.append)
+    addresses = [["https://shop.example/a.jpg"] for _ in range(len(domain))]
+
+    def encoders(images):
+        items = domain.items.assign(images=images)
+        shop = Domain.from_sequences(items, domain.user_ids, domain.sequences()[1], name="shop")
+        return list(make_encoders(FeatureSettings(), [shop]))
+
+    assert encoders(addresses) == ["text"]
+    (warning,) = said
+    assert "shop lists pictures by their addresses only" in warning
+    assert "qbert4rec images" in warning
+    # One picture at hand is enough.
+    assert encoders([["images/a.jpg"], *addresses[1:]]) == ["text", "image"]
+    assert len(said) == 1
 
 
 def test_options_reach_the_encoder(domain):
