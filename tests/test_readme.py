@@ -11,19 +11,20 @@ from qbert4rec_hf.cli.main import VERBS, build_parser
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "examples" / "amazon_new_domain.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-def commands() -> list[str]:
-    lines = [line for block in blocks("bash") for line in block.splitlines()]
+def commands(text: str) -> list[str]:
+    lines = [line for block in blocks("bash", text) for line in block.splitlines()]
     parts = [part.strip() for line in lines for part in line.split("&&")]
     return [part for part in parts if part.startswith("qbert4rec ")]
 
 
-@pytest.mark.parametrize("command", commands())
+@pytest.mark.parametrize("command", [*commands(README), *commands(GUIDE)])
 def test_every_command_is_one_that_the_program_takes(command):
     parsed = build_parser().parse_args(command.split()[1:])
     assert parsed.verb in VERBS

