@@ -54,13 +54,15 @@ VERBS: dict[str, ModuleType] = {
 # Exit statuses: what argparse uses for a wrong command line, and what a shell reports for Ctrl-C.
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
+_RESUMES = "the same command goes on where it stopped"
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line.
 
     A verb's module offers `HELP` (one line), `EXAMPLE` (commands that work as written),
-    `add_arguments(parser)` and `run(arguments)`.
+    `add_arguments(parser)`, `run(arguments)` and, where the verb cannot go on after Ctrl-C,
+    `WHEN_INTERRUPTED` (what is left then).
     """
     parser = argparse.ArgumentParser(
         prog="qbert4rec",
@@ -100,9 +102,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except QBert4RecError as error:
         return _fail(str(error))
     except KeyboardInterrupt:
-        print(
-            "\nqbert4rec: interrupted; the same command goes on where it stopped", file=sys.stderr
-        )
+        after = getattr(VERBS[arguments.verb], "WHEN_INTERRUPTED", _RESUMES)
+        print(f"\nqbert4rec: interrupted; {after}", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of our output is gone (`| head`); nothing more can be said to it.

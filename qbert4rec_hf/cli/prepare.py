@@ -8,6 +8,7 @@ from ..data.readers.options import FORMATS, TIME_UNITS
 from ..errors import QBert4RecError
 
 HELP = "Turn raw reviews and metadata (Amazon of any year, a shop's own log) into a domain folder."
+WHEN_INTERRUPTED = "nothing was written; the same command starts afresh"
 EXAMPLE = (
     "qbert4rec prepare --reviews examples/shop_sample/interactions.csv "
     "--metadata examples/shop_sample/items.csv --k-core 0 --output-dir domains/shop"

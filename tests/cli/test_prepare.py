@@ -146,4 +146,5 @@ def test_ctrl_c_leaves_nothing(tmp_path):
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
+    assert "interrupted; nothing was written" in error
     assert os.listdir(tmp_path) == ["in"]

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from ...errors import QBert4RecError
 from ...files import make_folder
+from ..readers.sql import quoted
 from .interrupt import interruptible
 
 DEFAULT_MEMORY_LIMIT = "3GB"
@@ -153,30 +154,15 @@ def open_engine(
         connection.close()
 
 
-def quoted(path: str | Path, *, pattern: bool = False) -> str:
-    """A path or text as an SQL literal.
-
-    Args:
-        path: the path.
-        pattern: whether DuckDB takes it as a pattern, in which brackets and stars mean something.
-    """
-    text = str(path)
-    if pattern:
-        text = "".join(f"[{char}]" if char in "[*?" else char for char in text)
-    return "'" + text.replace("'", "''") + "'"
-
-
 @contextmanager
 def _clear_errors(folder: Path, memory_limit: str) -> Iterator[None]:
     """Full disks and too little memory in one line, whoever meets them."""
     try:
         yield
-    except duckdb.InterruptException:
-        raise KeyboardInterrupt from None
     except (duckdb.Error, OSError, QBert4RecError) as error:
         # A reader may have said it in its own words already.
         cause = error.__cause__ if isinstance(error, QBert4RecError) else error
-        if _is_full_disk(cause):
+        if is_full_disk(cause):
             raise QBert4RecError(
                 f"the disk of {folder.parent.parent} is full; free some space, or choose an output "
                 "folder on another disk (nothing was left behind)"
@@ -189,7 +175,8 @@ def _clear_errors(folder: Path, memory_limit: str) -> Iterator[None]:
         raise
 
 
-def _is_full_disk(error: BaseException | None) -> bool:
+def is_full_disk(error: BaseException | None) -> bool:
+    """Whether an error, of Python or of DuckDB, says that a disk has no room."""
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT)
     text = str(error).lower()

@@ -46,14 +46,16 @@ def interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     watcher.start()
     previous = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
     try:
-        yield
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(previous)
+            done.set()
+            sender.close()
+            # It reads to the end: DuckDB may have raised before it had read the signal.
+            watcher.join()
+            receiver.close()
     except BaseException as error:
         if interrupted.is_set():
             raise KeyboardInterrupt from error
         raise
-    finally:
-        signal.set_wakeup_fd(previous)
-        done.set()
-        sender.close()
-        watcher.join()
-        receiver.close()

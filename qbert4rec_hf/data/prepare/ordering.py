@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..time_order import hash_ids, mix
+from ..time_order import hash_ids
 from .engine import Engine
 from .filters import Log
 
@@ -17,7 +17,7 @@ def order_log(log: Log, *, seed: int, max_history: int | None, has_times: bool) 
     them: equal time stamps by a seeded hash of user and item. Without time stamps ts is the place
     in the files and decides alone.
 
-    Makes also `kept_users` (u, user_id, hash, mixed), the users of the log.
+    Makes also `kept_users` (u, user_id, hash), the users of the log.
 
     Args:
         log: the interactions that are left.
@@ -28,15 +28,15 @@ def order_log(log: Log, *, seed: int, max_history: int | None, has_times: bool) 
     engine = log.engine
     users = "SELECT u, user_id FROM users SEMI JOIN (SELECT u FROM log) USING (u)"
     items = "SELECT i, item_id FROM items SEMI JOIN (SELECT i FROM log) USING (i)"
-    _hash(engine, users, "kept_users", {"hash": f"user{seed}"}, mixed=True)
+    _hash(engine, users, "kept_users", f"user{seed}")
     engine.drop("users")
-    _hash(engine, items, "item_ties", {"tie_hash": f"item{seed}"})
+    _hash(engine, items, "item_ties", f"item{seed}")
     query = "SELECT u, i, ts, 0::UBIGINT AS tie FROM log"
     if has_times:
         query = (
-            "SELECT u, i, ts, mix64(xor(mixed, tie_hash)) AS tie FROM log "
-            "JOIN (SELECT u, mixed FROM kept_users) USING (u) "
-            "JOIN (SELECT i, tie_hash FROM item_ties) USING (i)"
+            "SELECT u, i, ts, mix64(xor(mixed, hash)) AS tie FROM log "
+            "JOIN (SELECT u, mix64(hash) AS mixed FROM kept_users) USING (u) "
+            "JOIN (SELECT i, hash FROM item_ties) USING (i)"
         )
     engine.create("ordered", query)
     engine.drop("log", "item_ties")
@@ -78,7 +78,7 @@ def number_rows(engine: Engine, *, seed: int, whole_catalogue: bool) -> None:
         engine,
         f"SELECT i, item_id, described FROM items WHERE {kept}",
         "kept_items",
-        {"hash": f"row{seed}"},
+        f"row{seed}",
     )
     engine.drop("items")
     engine.create(
@@ -88,29 +88,21 @@ def number_rows(engine: Engine, *, seed: int, whole_catalogue: bool) -> None:
     )
 
 
-def _hash(
-    engine: Engine, query: str, name: str, keys: dict[str, str], *, mixed: bool = False
-) -> None:
-    """Makes a table of a query and hashes of its second column, computed in Python in batches.
+def _hash(engine: Engine, query: str, name: str, key: str) -> None:
+    """Makes a table of a query with a further column `hash`, computed in Python in batches.
 
     Args:
         engine: the engine.
         query: its second column are the ids.
         name: of the table.
-        keys: name of a column -> key of its hash.
-        mixed: whether a column `mixed`, the first hash once more mixed, is wanted.
+        key: of the hash.
     """
     path = engine.new_file(name)
     writer = None
     try:
         for batch in engine.batches(query):
-            ids = batch.column(1).to_pylist()
-            arrays = {column: hash_ids(ids, key) for column, key in keys.items()}
-            if mixed:
-                arrays["mixed"] = mix(next(iter(arrays.values())))
-            table = pa.table(batch.columns, names=batch.schema.names)
-            for column, values in arrays.items():
-                table = table.append_column(column, pa.array(values, pa.uint64()))
+            hashes = pa.array(hash_ids(batch.column(1).to_pylist(), key), pa.uint64())
+            table = pa.table([*batch.columns, hashes], names=[*batch.schema.names, "hash"])
             writer = writer or pq.ParquetWriter(path, table.schema)
             writer.write_table(table)
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 from ...columns import ITEM_ID
 from ...files import stays_inside
 from ..domain_files import downloaded_files
-from .engine import Engine
+from .engine import Engine, is_full_disk
 
 FOLDER = "images"
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
@@ -126,12 +127,13 @@ class Pictures:
             if base is None:
                 continue
             source = _inside(base, image)
-            if source is not None:
-                return self._copy_file(source, image)
+            copied = None if source is None else self._copy_file(source, image)
+            if copied is not None:
+                return copied
         self.missing += 1
         return None
 
-    def _copy_file(self, source: Path, image: str) -> str:
+    def _copy_file(self, source: Path, image: str) -> str | None:
         parts = PurePosixPath(image).parts
         parts = parts[1:] if parts[0] == FOLDER and len(parts) > 1 else parts
         name = PurePosixPath(FOLDER, *parts)
@@ -141,8 +143,16 @@ class Pictures:
             name = name.with_name(f"{PurePosixPath(*parts).stem}-{number}{name.suffix}")
         if str(name) not in self._targets:
             target = self._folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
+            except OSError as error:
+                if is_full_disk(error):
+                    raise
+                # A picture that cannot be read is missing, and no reason to stop.
+                with suppress(OSError):
+                    target.unlink()
+                return None
             self._targets[str(name)] = source
             self.copied += 1
         return str(name)

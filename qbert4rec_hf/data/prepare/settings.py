@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from ...errors import QBert4RecError
@@ -15,7 +14,6 @@ FIRST, KEEP, DROP = "first", "keep", "drop"
 REPEATS = (FIRST, KEEP)
 ITEMS_WITHOUT_METADATA = (KEEP, DROP)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -148,6 +146,14 @@ def _milliseconds(name: str, text: str | None, *, last: bool = False) -> int | N
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
     milliseconds = (moment - _EPOCH) // _MILLISECOND
-    if last and _DAY.fullmatch(text.strip()):
+    if last and _is_day(text.strip()):
         milliseconds += timedelta(days=1) // _MILLISECOND - 1
     return milliseconds
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -18,7 +18,9 @@ from .options import (
     AMAZON_2023_RATINGS,
     AMAZON_2023_SPLIT,
     ITEM_ID,
+    METADATA,
     RATING,
+    REVIEWS,
     TIMESTAMP,
     USER_ID,
 )
@@ -81,21 +83,21 @@ def find_year(keys: Collection[str]) -> tuple[str, str] | None:
     """
     keys = set(keys)
     if {"reviewerID", "asin"} <= keys:
-        return (AMAZON_2018 if keys & _REVIEWS_2018 else AMAZON_2014), "reviews"
+        return (AMAZON_2018 if keys & _REVIEWS_2018 else AMAZON_2014), REVIEWS
     if {"user_id", "parent_asin"} <= keys:
         if {"helpful_vote", "verified_purchase", "text", "asin"} & keys:
-            return AMAZON_2023, "reviews"
+            return AMAZON_2023, REVIEWS
         return None
     if "parent_asin" in keys and keys & _METADATA_2023:
-        return AMAZON_2023, "metadata"
+        return AMAZON_2023, METADATA
     if "asin" in keys:
         if keys & _METADATA_2018:
-            return AMAZON_2018, "metadata"
+            return AMAZON_2018, METADATA
         if keys & _METADATA_2014:
-            return AMAZON_2014, "metadata"
+            return AMAZON_2014, METADATA
         # Rows of 2014 may have no more than these.
         if "categories" in keys and keys <= {"asin", "categories", "title", "description", "price"}:
-            return AMAZON_2014, "metadata"
+            return AMAZON_2014, METADATA
     return None
 
 

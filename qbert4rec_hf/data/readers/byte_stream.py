@@ -58,6 +58,9 @@ def read_head(path: Path, size: int) -> bytes:
     Raises:
         QBert4RecError: the file is missing, empty, a folder, or cannot be read.
     """
+    # What comes through a pipe can be read once; every file is looked at before it is read.
+    if path.is_fifo():
+        raise QBert4RecError(f"{path} is a pipe, not a file; write what comes out of it to a file")
     try:
         with path.open("rb") as file:
             head = file.read(size)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ...errors import QBert4RecError
 from .column_names import common_name
-from .options import BRAND, IMAGES, RATING, TIMESTAMP, TITLE, USER_ID
-from .sniff import METADATA, REVIEWS, Found
+from .options import BRAND, IMAGES, METADATA, RATING, REVIEWS, TIMESTAMP, TITLE, USER_ID
+from .sniff import Found
 
-_ARGUMENTS = {REVIEWS: "--reviews", METADATA: "--metadata"}
+# Kind -> what the user names its files with.
+ARGUMENTS = {REVIEWS: "--reviews", METADATA: "--metadata"}
 _WORDS = {REVIEWS: "reviews", METADATA: "metadata of items"}
 
 
@@ -26,7 +27,7 @@ def check_kind(found: Found, wanted: str) -> None:
         return
     raise QBert4RecError(
         f"{found.path} holds {_WORDS[kind]} ({found.format}), not {_WORDS[wanted]}; "
-        f"give it with {_ARGUMENTS[kind]}"
+        f"give it with {ARGUMENTS[kind]}"
     )
 
 

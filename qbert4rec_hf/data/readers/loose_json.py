@@ -9,6 +9,7 @@ from typing import Any
 
 # Longer lines are not worth the memory of Python's parser.
 _MAX_LITERAL = 4 << 20
+TOO_DEEP = "nested too deep"
 
 
 class LineError(ValueError):
@@ -26,11 +27,14 @@ def parse_object(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except RecursionError:
-        raise LineError("nested too deep") from None
+        raise LineError(TOO_DEEP) from None
     except json.JSONDecodeError as error:
         value = _literal(text)
         if value is None:
             raise LineError(_reason(text, error)) from None
+    except ValueError:
+        # Python limits the digits of a whole number.
+        raise LineError("a number of too many digits") from None
     if not isinstance(value, dict):
         raise LineError(f"{_kind(value)} instead of an object")
     return value
@@ -40,7 +44,7 @@ def is_literal(text: str) -> bool:
     """Whether a line is a Python dict and no JSON."""
     try:
         json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return isinstance(_literal(text), dict)
     return False
 

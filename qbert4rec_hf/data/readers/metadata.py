@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,34 +11,25 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
-from transformers.utils import logging
 
 from ...errors import QBert4RecError
-from ...files import make_folder
-from .byte_stream import ByteStream
-from .column_names import find_columns
 from .delimited import DelimitedReader
-from .files_given import given_files
-from .items import AMAZON_KEYS, Item, item_of
-from .kinds import check_kind
-from .lines import LineReader
-from .loose_json import LineError, parse_object
-from .malformed import MalformedLines
+from .file_read import FileRead, part_path, read_each, staged
+from .items import AMAZON_KEYS, Columns, Item, item_of
+from .loose_json import TOO_DEEP, LineError, parse_object
 from .options import (
     AMAZON_2023,
+    IMAGES,
     ITEM_ID,
+    METADATA,
     METADATA_FIELDS,
-    REVIEW_FORMATS,
     TABLE_FORMATS,
     ReadOptions,
 )
-from .outcome import complete_report
+from .parquet_texts import as_texts, is_bytes, parquet_batches
 from .progress import with_progress
-from .report import FileReport, ReadReport
-from .review_rows import quoted
-from .sniff import METADATA, Found, sniff
-
-logger = logging.get_logger(__name__)
+from .report import FULLER_ROW, ReadReport
+from .sql import quoted
 
 _ITEM_SCHEMA = pa.schema(
     [
@@ -66,7 +56,6 @@ _KEY_SCHEMA = pa.schema(
     ]
 )
 _BATCH = 5_000
-_DUPLICATE = "another row of the item is fuller"
 
 
 def read_metadata(
@@ -98,60 +87,30 @@ def read_metadata(
             file and what to do.
     """
     options = options or ReadOptions()
-    staging = Path(staging)
-    folder = staging / METADATA
-    shutil.rmtree(folder, ignore_errors=True)
-    make_folder(folder)
-    report = ReadReport(METADATA)
-    try:
-        for name, path in given_files(paths, staging, "--metadata"):
-            # A format that only reviews have is no word about the metadata beside them.
-            found = sniff(path, None if options.format in REVIEW_FORMATS else options.format)
-            check_kind(found, METADATA)
-            file = _FileRead(name, found, len(report.files), folder, options).run()
-            report.files.append(file)
-            logger.info("%s: %s, %d rows", file.path, file.format, file.rows)
+    with staged(staging, METADATA) as folder:
+        report = read_each(METADATA, paths, folder, options, _MetadataRead)
         _drop_duplicates(folder, connection, report)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
     return report
 
 
-class _FileRead:
-    """Reads one metadata file."""
+class _MetadataRead(FileRead):
+    """Reads one metadata file; see `FileRead`."""
 
-    def __init__(
-        self, name: str, found: Found, index: int, folder: Path, options: ReadOptions
-    ) -> None:
-        self.found = found
-        self.index = index
-        self.folder = folder
-        self.options = options
-        self.lines = LineReader(ByteStream(found.path, found.compression))
-        self.malformed = MalformedLines(found.path, options.shown_errors, strict=options.strict)
-        self.report = FileReport(name, found.format, found.compression, found.encoding)
-
-    def run(self) -> FileReport:
+    def run(self) -> None:
         found, report = self.found, self.report
         known = AMAZON_KEYS.get(found.format)
-        columns = find_columns(
-            found.columns,
-            METADATA_FIELDS,
-            self.options.columns,
-            path=found.path,
-            required=(ITEM_ID,),
-            known=known,
-        )
-        report.columns = {field: ", ".join(names) for field, names in columns.items()}
+        columns = self.find_columns(METADATA_FIELDS, (ITEM_ID,), known)
         # Amazon's keys are read in ways of their own; what the user names is read as it says.
         named = {field: columns[field] for field in self.options.columns if field in columns}
         make_item = item_of(found.format, named if known is not None else columns)
-        keys = list(dict.fromkeys(key for names in columns.values() for key in names))
         noted: Counter[str] = Counter()
-        with _ItemWriter(self.folder, self.index) as writer:
-            for line, record in with_progress(self._records(keys), self.lines.stream):
-                item = make_item(record)
+        with _ItemWriter(self) as writer:
+            for line, record in with_progress(self._records(columns), self.lines.stream):
+                try:
+                    item = make_item(record)
+                except RecursionError:
+                    self.malformed.add(line, TOO_DEEP)
+                    continue
                 if not (item.item_id or "").strip():
                     report.dropped["no item id"] = report.dropped.get("no item id", 0) + 1
                     continue
@@ -162,15 +121,15 @@ class _FileRead:
                 noted["no image"] += not item.images
                 writer.add(item, line)
         report.noted = {what: count for what, count in noted.items() if count}
-        complete_report(report, self.lines, self.malformed, self.options)
+        self.complete()
         if found.format == AMAZON_2023 and ITEM_ID not in named:
             report.remarks.append("item ids are parent_asin")
-        return report
 
-    def _records(self, keys: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _records(self, columns: Columns) -> Iterator[tuple[int, dict[str, Any]]]:
         """The records of the file with the numbers of their lines."""
+        keys = list(dict.fromkeys(key for names in columns.values() for key in names))
         if self.found.encoding is None:
-            return self._parquet_records(keys)
+            return self._parquet_records(keys, columns)
         if self.found.format in TABLE_FORMATS:
             return self._table_records(keys)
         return self._object_records()
@@ -194,29 +153,31 @@ class _FileRead:
             for number, *values in zip(numbers, *columns, strict=True):
                 yield number, dict(zip(keys, values, strict=True))
 
-    def _parquet_records(self, keys: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-        number = 0
-        try:
-            file = pq.ParquetFile(self.found.path)
-            wanted = [key for key in keys if key in self.found.columns]
-            for batch in file.iter_batches(_BATCH, columns=wanted):
-                for record in batch.to_pylist():
-                    number += 1
-                    yield number, record
-        except (pa.ArrowException, OSError) as error:
-            raise QBert4RecError(
-                f"{self.found.path} cannot be read beyond row {number:,} "
-                f"({str(error).splitlines()[0]}); fetch or write it again"
-            ) from None
+    def _parquet_records(
+        self, keys: Sequence[str], columns: Columns
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        ids, images = columns[ITEM_ID], columns.get(IMAGES, ())
+
+        def plain(name: str, array: pa.Array) -> pa.Array:
+            if name in ids and not pa.types.is_nested(array.type):
+                # As in the reviews, or the two would not meet.
+                return as_texts(array, whole=True)
+            return as_texts(array) if is_bytes(array.type) and name not in images else array
+
+        wanted = [key for key in keys if key in self.found.columns]
+        for first, rows, arrays in parquet_batches(self.found, wanted, _BATCH, plain):
+            values = {name: array.to_pylist() for name, array in arrays.items()}
+            for row in range(rows):
+                yield first + row, {name: column[row] for name, column in values.items()}
 
 
 class _ItemWriter:
     """Writes the items of a file in batches, and their keys beside."""
 
-    def __init__(self, folder: Path, index: int) -> None:
-        self._index = index
+    def __init__(self, file: FileRead) -> None:
+        self._index = file.index
         self._items: list[tuple[Item, int]] = []
-        self._paths = (_part(folder, index), folder / f"keys-{index:05d}.raw")
+        self._paths = (file.part, file.folder / f"keys-{file.index:05d}.raw")
 
     def __enter__(self) -> _ItemWriter:
         self._writers = (
@@ -261,30 +222,26 @@ def _drop_duplicates(
     folder: Path, connection: duckdb.DuckDBPyConnection, report: ReadReport
 ) -> None:
     """Leaves one row of each item: the fuller, then the earlier."""
-    keys = sorted(folder.glob("keys-*.raw"))
-    listed = ", ".join(quoted(str(path)) for path in keys)
-    lost = folder / "lost.raw"
+    keys = ", ".join(quoted(path, pattern=True) for path in sorted(folder.glob("keys-*.raw")))
+    lost, kept = folder / "lost.raw", folder / "kept.raw"
     try:
         connection.execute(
             "COPY (SELECT file, line FROM (SELECT file, line, row_number() OVER "
             "(PARTITION BY item_id ORDER BY filled DESC, size DESC, file, line) AS place "
-            f"FROM read_parquet([{listed}])) WHERE place > 1) TO {quoted(str(lost))} "
-            "(FORMAT parquet)"
+            f"FROM read_parquet([{keys}])) WHERE place > 1) TO {quoted(lost)} (FORMAT parquet)"
         )
-        table = f"read_parquet({quoted(str(lost))})"
+        table = f"read_parquet({quoted(lost, pattern=True)})"
         counts = connection.execute(f"SELECT file, count(*) FROM {table} GROUP BY file").fetchall()
         for file, count in counts:
-            part = _part(folder, file)
-            kept = folder / "kept.raw"
+            part = part_path(folder, file)
             connection.execute(
-                f"COPY (SELECT * FROM read_parquet({quoted(str(part))}) AS item ANTI JOIN {table} "
-                f"AS lost ON item.file = lost.file AND item.line = lost.line) "
-                f"TO {quoted(str(kept))} (FORMAT parquet, COMPRESSION zstd)"
+                f"COPY (SELECT * FROM read_parquet({quoted(part, pattern=True)}) AS item "
+                f"ANTI JOIN {table} AS lost ON item.file = lost.file AND item.line = lost.line) "
+                f"TO {quoted(kept)} (FORMAT parquet, COMPRESSION zstd)"
             )
             os.replace(kept, part)
             report.files[file].rows -= count
-            report.files[file].dropped[_DUPLICATE] = count
-            report.duplicates += count
+            report.files[file].dropped[FULLER_ROW] = count
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         raise QBert4RecError(
@@ -293,7 +250,3 @@ def _drop_duplicates(
         ) from error
     for path in folder.glob("*.raw"):
         path.unlink()
-
-
-def _part(folder: Path, index: int) -> Path:
-    return folder / f"part-{index:05d}.parquet"

@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+from ...columns import IMAGES, ITEM_ID, TEXT, TIMESTAMP, TITLE, USER_ID
 from ...errors import QBert4RecError
+
+REVIEWS = "reviews"
+METADATA = "metadata"
 
 AMAZON_2014 = "amazon2014"
 AMAZON_2018 = "amazon2018"
@@ -46,13 +50,7 @@ REVIEW_FORMATS = frozenset(
 # Formats that are tables of text with separators.
 TABLE_FORMATS = REVIEW_FORMATS | {CSV, RECBOLE}
 
-USER_ID = "user_id"
-ITEM_ID = "item_id"
 RATING = "rating"
-TIMESTAMP = "timestamp"
-TITLE = "title"
-TEXT = "text"
-IMAGES = "images"
 BRAND = "brand"
 CATEGORIES = "categories"
 PRICE = "price"

@@ -26,7 +26,7 @@ def parse_price(value: Any) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return _plausible(float(value))
+        return _plausible(value)
     if not isinstance(value, str) or len(value) > 100:
         return None
     match = _PRICE.fullmatch(value.strip())
@@ -42,4 +42,9 @@ def parse_price(value: Any) -> float | None:
 
 
 def _plausible(value: float) -> float | None:
+    try:
+        value = float(value)
+    except OverflowError:
+        # Of Python's whole numbers there is no largest.
+        return None
     return value if math.isfinite(value) and value >= 0 else None

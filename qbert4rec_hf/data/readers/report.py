@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+
+# Why a row of metadata is dropped that is not the only one of its item.
+FULLER_ROW = "another row of the item is fuller"
 
 
 @dataclass(frozen=True)
@@ -62,20 +64,25 @@ class ReadReport:
     Args:
         kind: "reviews" or "metadata".
         files: one report a file, in the order in which they were given.
-        has_timestamps: whether the reviews have time stamps (in milliseconds, once read).
-        duplicates: metadata rows left out because a fuller row has the same item id; also among
-            the dropped rows of each file.
     """
 
     kind: str
     files: list[FileReport] = field(default_factory=list)
-    has_timestamps: bool = False
-    duplicates: int = 0
 
     @property
     def rows(self) -> int:
         """Rows that were kept, of all files; for metadata: one row an item."""
         return sum(file.rows for file in self.files)
+
+    @property
+    def has_timestamps(self) -> bool:
+        """Whether the reviews have time stamps (in milliseconds, once read)."""
+        return any(file.time_unit is not None for file in self.files)
+
+    @property
+    def duplicates(self) -> int:
+        """Rows of metadata left out because a fuller one has the same item id."""
+        return self.dropped.get(FULLER_ROW, 0)
 
     @property
     def malformed(self) -> int:
@@ -91,7 +98,3 @@ class ReadReport:
         if self.malformed:
             total["malformed line"] += self.malformed
         return dict(total)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The report as plain values, for JSON."""
-        return {**asdict(self), "rows": self.rows, "dropped": self.dropped}

@@ -16,6 +16,7 @@ from .malformed import MalformedLines
 from .options import ITEM_ID, REVIEW_FIELDS, USER_ID
 from .parquet_texts import parquet_texts
 from .sniff import Found
+from .sql import quoted
 
 # What every format is brought to.
 ROW_SCHEMA = pa.schema(
@@ -127,11 +128,6 @@ def parquet_source(found: Found, columns: Columns) -> Source:
         for batch in rows
     )
     return Source(batches, ROW_SCHEMA, _plain_select)
-
-
-def quoted(text: str) -> str:
-    """A text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _rows(arrays: Mapping[str, pa.Array], columns: Columns, numbers: pa.Array) -> pa.RecordBatch:

@@ -3,38 +3,32 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
-from transformers.utils import logging
 
 from ...errors import QBert4RecError
-from ...files import make_folder
 from .amazon import REVIEW_COLUMNS
 from .byte_stream import ByteStream
-from .column_names import find_columns
-from .files_given import given_files
-from .kinds import check_kind
-from .lines import LineReader
-from .malformed import MalformedLines
+from .file_read import FileRead, read_each, staged
 from .options import (
     AMAZON_2023,
     AMAZON_2023_SPLIT,
     ITEM_ID,
     REVIEW_FIELDS,
+    REVIEWS,
     TABLE_FORMATS,
     TIMESTAMP,
     USER_ID,
     ReadOptions,
 )
-from .outcome import complete_report
 from .progress import with_progress
-from .report import FileReport, ReadReport
+from .report import ReadReport
 from .review_rows import (
     Columns,
     Source,
@@ -42,13 +36,10 @@ from .review_rows import (
     literal_source,
     parquet_source,
     parsed_source,
-    quoted,
     table_source,
 )
-from .sniff import REVIEWS, Found, sniff
+from .sql import quoted
 from .time_stamps import TimeForm, find_time_form, nothing, number, text_millis
-
-logger = logging.get_logger(__name__)
 
 # Rows as text -> typed; what is not understood is kept beside for the report.
 _CHECKED = f"""
@@ -95,73 +86,35 @@ def read_reviews(
             file and what to do.
     """
     options = options or ReadOptions()
-    staging = Path(staging)
-    folder = staging / REVIEWS
-    shutil.rmtree(folder, ignore_errors=True)
-    make_folder(folder)
-    report = ReadReport(REVIEWS)
-    try:
-        for name, path in given_files(paths, staging, "--reviews"):
-            found = sniff(path, options.format)
-            check_kind(found, REVIEWS)
-            index = len(report.files)
-            file = _FileRead(name, found, index, folder, connection, options).run()
-            report.files.append(file)
-            logger.info("%s: %s, %d rows", file.path, file.format, file.rows)
+    with staged(staging, REVIEWS) as folder:
+        report = read_each(REVIEWS, paths, folder, options, partial(_ReviewRead, connection))
         _check_times(report)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    report.has_timestamps = report.files[0].time_unit is not None
     return report
 
 
-class _FileRead:
-    """Reads one review file."""
+class _ReviewRead(FileRead):
+    """Reads one review file; see `FileRead`."""
 
-    def __init__(
-        self,
-        name: str,
-        found: Found,
-        index: int,
-        folder: Path,
-        connection: duckdb.DuckDBPyConnection,
-        options: ReadOptions,
-    ) -> None:
-        self.found = found
-        self.index = index
-        self.folder = folder
+    def __init__(self, connection: duckdb.DuckDBPyConnection, *file: Any) -> None:
+        super().__init__(*file)
         self.connection = connection
-        self.options = options
-        self.lines = LineReader(ByteStream(found.path, found.compression))
-        self.malformed = MalformedLines(found.path, options.shown_errors, strict=options.strict)
-        self.report = FileReport(name, found.format, found.compression, found.encoding)
 
-    def run(self) -> FileReport:
-        columns = find_columns(
-            self.found.columns,
-            REVIEW_FIELDS,
-            self.options.columns,
-            path=self.found.path,
-            required=(USER_ID, ITEM_ID),
-            known=REVIEW_COLUMNS.get(self.found.format),
-        )
-        self.report.columns = {field: ", ".join(names) for field, names in columns.items()}
-        raw = [self._copy(self._source(columns), "raw")]
-        raw += self._mend(raw[0], columns)
-        table = f"(SELECT * FROM read_parquet([{', '.join(raw)}]) WHERE bad IS NULL)"
+    def run(self) -> None:
+        known = REVIEW_COLUMNS.get(self.found.format)
+        columns = self.find_columns(REVIEW_FIELDS, (USER_ID, ITEM_ID), known)
+        raw = self._copy(self._source(columns), "raw")
+        files = ", ".join(quoted(path, pattern=True) for path in (raw, *self._mend(raw, columns)))
+        table = f"(SELECT * FROM read_parquet([{files}]) WHERE bad IS NULL)"
         form = find_time_form(self.connection, table, self.options.time_unit, self.found.path)
         self._count(table, form)
-        complete_report(self.report, self.lines, self.malformed, self.options)
-        target = self.folder / f"part-{self.index:05d}.parquet"
+        self.complete()
         self._execute(
             f"COPY (SELECT user_id, item_id, rating, {form.millis} AS timestamp, "
             f"{self.index}::INTEGER AS file, line FROM {table} "
-            f"WHERE {_reason(form)} IS NULL) TO {quoted(str(target))} (FORMAT parquet)"
+            f"WHERE {_reason(form)} IS NULL) TO {quoted(self.part)} (FORMAT parquet)"
         )
         for path in self.folder.glob("*.raw"):
             path.unlink()
-        return self.report
 
     def _source(self, columns: Columns) -> Source:
         found = self.found
@@ -173,28 +126,28 @@ class _FileRead:
             return literal_source(self.lines, columns, self.malformed)
         return json_source(self.lines, columns)
 
-    def _mend(self, raw: str, columns: Columns) -> list[str]:
+    def _mend(self, raw: Path, columns: Columns) -> list[Path]:
         """Gives the lines that DuckDB refuses to Python, which reads more of them."""
-        path = self.folder / "raw.raw"
+        refused = f"SELECT count(bad) FROM read_parquet({quoted(raw, pattern=True)})"
+        if not self._execute(refused)[0][0]:
+            return []
         lines = (
             (line, text)
-            for batch in pq.ParquetFile(path).iter_batches(1000, columns=["line", "bad"])
+            for batch in pq.ParquetFile(raw).iter_batches(1000, columns=["line", "bad"])
             for line, text in zip(*(column.to_pylist() for column in batch.columns), strict=True)
             if text is not None
         )
-        if not self._execute(f"SELECT count(bad) FROM read_parquet({raw})")[0][0]:
-            return []
         return [self._copy(parsed_source(lines, columns, self.malformed), "mended")]
 
-    def _copy(self, source: Source, name: str) -> str:
-        """Checks the rows of a source and keeps them in a file; returns its name in SQL."""
-        path = quoted(str(self.folder / f"{name}.raw"))
+    def _copy(self, source: Source, name: str) -> Path:
+        """Checks the rows of a source and keeps them in a file."""
+        path = self.folder / f"{name}.raw"
         batches = _Batches(source.batches, self.lines.stream)
         view = f"qbert4rec_{name}"
         self.connection.register(view, pa.RecordBatchReader.from_batches(source.schema, batches))
         try:
             rows = _CHECKED.replace("{rows}", source.select(view))
-            self._execute(f"COPY ({rows}) TO {path} (FORMAT parquet)")
+            self._execute(f"COPY ({rows}) TO {quoted(path)} (FORMAT parquet)")
         except (QBert4RecError, duckdb.Error):
             if batches.error is not None:
                 raise batches.error from None
@@ -229,7 +182,9 @@ class _FileRead:
             if reason is not None:
                 report.dropped[reason] = count
                 if time and reason == _NO_TIME:
-                    report.remarks.append(f"{reason}, for instance {time!r} in line {line}")
+                    report.remarks.append(
+                        f"{reason}, for instance {time[:_SHOWN]!r} in line {line}"
+                    )
                 continue
             report.rows = count
             noted = {
@@ -239,7 +194,7 @@ class _FileRead:
             }
             report.noted.update({what: number for what, number in noted.items() if number})
             if odd:
-                report.remarks.append(f"rating is not a number, for instance {rating!r}")
+                report.remarks.append(f"rating is not a number, for instance {rating[:_SHOWN]!r}")
         if self.found.format == AMAZON_2023 and ITEM_ID not in self.options.columns:
             report.remarks.append("item ids are parent_asin, by which the metadata is keyed")
         if self.found.format == AMAZON_2023_SPLIT:
@@ -257,7 +212,7 @@ class _FileRead:
         if time is not None:
             raise QBert4RecError(
                 f"{self.found.path}: column {self.report.columns[TIMESTAMP]} holds no times, for "
-                f"instance {time[:40]!r} in line {line}; write seconds, milliseconds or ISO "
+                f"instance {time[:_SHOWN]!r} in line {line}; write seconds, milliseconds or ISO "
                 "dates (2018-06-17), or name another column with --column timestamp=NAME"
             )
         self.report.remarks.append("no row has a time stamp")
@@ -280,6 +235,8 @@ class _Batches:
 
 
 _NO_TIME = "time stamp is not a time"
+# Characters of a text in a message.
+_SHOWN = 40
 
 
 def _reason(form: TimeForm) -> str:
@@ -290,7 +247,7 @@ def _reason(form: TimeForm) -> str:
     ]
     if form.unit is not None:
         cases += [
-            (f"{form.millis} IS NULL AND odd_time IS NULL", "no time stamp"),
+            ("stamp IS NULL AND stamp_ms IS NULL AND odd_time IS NULL", "no time stamp"),
             (f"{form.millis} IS NULL", _NO_TIME),
         ]
     return f"(CASE {' '.join(f'WHEN {when} THEN {quoted(why)}' for when, why in cases)} END)"

@@ -28,11 +28,9 @@ from .options import (
     PARQUET,
     RECBOLE,
     REVIEW_FORMATS,
+    REVIEWS,
     TABLE_FORMATS,
 )
-
-REVIEWS = "reviews"
-METADATA = "metadata"
 
 _SAMPLED_LINES = 200
 _DELIMITERS = ",\t;|"
@@ -141,6 +139,7 @@ def _sniff_parquet(path: Path, format: str | None) -> Found:
             f"{path} is Parquet that cannot be read ({str(error).splitlines()[0]}); "
             "fetch or write it again"
         ) from None
+    _check_distinct(path, columns)
     year = find_year(columns) if format is None else None
     name, kind = year or (format or PARQUET, None)
     return Found(path, name, encoding=None, kind=kind, columns=columns)
@@ -206,11 +205,7 @@ def _sniff_table(
     name = format or find_table(header, rows) or CSV
     if header is not None:
         columns = tuple(cell.strip() for cell in header)
-        repeated = [column for column, count in Counter(columns).items() if count > 1 and column]
-        if repeated:
-            raise QBert4RecError(
-                f"{path} has column {repeated[0]!r} more than once; rename one of them"
-            )
+        _check_distinct(path, columns)
     elif name in (AMAZON_2023_RATINGS, AMAZON_2023_SPLIT):
         columns = NAMES_2023[: len(rows[0])]
     else:
@@ -222,6 +217,14 @@ def _sniff_table(
         "delimiter": delimiter,
         "header": header_line if header is not None else 0,
     }
+
+
+def _check_distinct(path: Path, columns: Sequence[str]) -> None:
+    repeated = [column for column, count in Counter(columns).items() if count > 1 and column]
+    if repeated:
+        raise QBert4RecError(
+            f"{path} has column {repeated[0]!r} more than once; rename one of them"
+        )
 
 
 def _find_delimiter(lines: Sequence[str]) -> str:

@@ -94,3 +94,15 @@ def test_downloads_into_a_folder_survive_its_replacement(prepare):
     assert picture.read_bytes() == b"fetched for hours"
     assert (folder / "images" / "manifest.jsonl").read_text() == "{}\n"
     assert len(Domain.load(folder)) == 2
+
+
+def test_a_picture_that_cannot_be_copied_is_missing(prepare, images, tmp_path):
+    # A file and a folder of one name, below different folders.
+    beside = tmp_path / "shop-files" / "a.jpg"
+    beside.mkdir(parents=True)
+    (beside / "back.jpg").write_bytes(b"back")
+    items = [{"item_id": "a", "title": "A"}, {"item_id": "b", "images": ["a.jpg/back.jpg"]}]
+    prepared = prepare(ROWS, items, images=images)
+    assert images_of(prepared.folder)["a"] == ["images/a.PNG", "images/a.jpg"]
+    assert images_of(prepared.folder)["b"] == []
+    assert prepared.table["paths of pictures that lead to no picture"] == 1

@@ -182,6 +182,9 @@ def test_report_and_card_tell_what_was_done(prepare):
     assert written["settings"]["user_core"] == 1
     card = (prepared.folder / "README.md").read_text()
     assert "| interactions | 5 |" in card and "items.jsonl" in card
+    # The folder may be published: nothing in it tells where its author keeps files.
+    texts = [prepared.folder / name for name in ("README.md", "preparation.json", "domain.json")]
+    assert not any(str(prepared.folder.parent) in path.read_text() for path in texts)
     printed = str(prepared)
     assert "16.67%" in printed and "items without metadata" in printed
 

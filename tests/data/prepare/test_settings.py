@@ -22,6 +22,7 @@ def test_days_and_moments_are_utc_unless_they_say_otherwise(text, milliseconds):
 
 def test_the_last_day_is_whole_the_last_moment_is_itself():
     assert PrepareSettings(until="1970-01-01").until_ms == 86_400_000 - 1
+    assert PrepareSettings(until="19700101").until_ms == 86_400_000 - 1
     assert PrepareSettings(until="1970-01-01T00:00").until_ms == 0
 
 

@@ -115,3 +115,11 @@ def test_a_file_that_may_not_be_read(tmp_path):
     path.chmod(0)
     with pytest.raises(QBert4RecError, match="cannot be read"):
         find_compression(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_a_pipe_is_refused_before_a_byte_of_it_is_lost(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(QBert4RecError, match="is a pipe, not a file"):
+        find_compression(path)

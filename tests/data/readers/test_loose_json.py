@@ -36,6 +36,7 @@ def test_nothing_is_executed(tmp_path):
         ("5", "a number instead of an object"),
         ("null", "null instead of an object"),
         ("<html>", "no JSON object"),
+        ('{"a": ' + "9" * 5000 + "}", "a number of too many digits"),
         ('{"a" 1}', "no valid JSON"),
         ("{" * 100_000, "nested too deep|no valid JSON|stops in the middle"),
         ("[" * 100_000, "nested too deep|no JSON object"),

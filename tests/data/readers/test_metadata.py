@@ -384,3 +384,29 @@ def test_strict_and_truncated(tmp_path, write, metadata):
     assert 500 < len(items) < 2500
     assert f"{len(items):,} rows were readable" in str(error.value)
     assert report.files[0].truncated_at_row == len(items)
+
+
+# How deep Python's parser goes, and how deep its functions, depends on its version.
+@pytest.mark.parametrize("depth", [600, 900, 5_000, 50_000])
+def test_a_record_nested_too_deep_costs_itself_at_most(write, metadata, depth):
+    deep = '{"item_id": "a", "images": ' + "[" * depth + "]" * depth + "}"
+    report, items = metadata(write("items.jsonl", [deep, {"item_id": "b", "title": "Mat"}]))
+    assert items["b"]["title"] == "Mat"
+    malformed = [(line.line, line.why) for line in report.files[0].first_malformed]
+    assert malformed == ([] if "a" in items else [(1, "nested too deep")])
+
+
+@pytest.mark.parametrize(
+    ("ids", "texts"),
+    [([1.0, 2.0], ["1", "2"]), ([b"x", b"\xe9"], ["x", "é"])],
+    ids=["numbers", "bytes"],
+)
+def test_parquet_ids_read_like_those_of_reviews(tmp_path, metadata, reviews, ids, texts):
+    items, log = tmp_path / "items.parquet", tmp_path / "log.parquet"
+    pq.write_table(pa.table({"item_id": ids, "title": [b"Tent", "Zelt für 2".encode()]}), items)
+    pq.write_table(pa.table({"user_id": ["u", "v"], "item_id": ids}), log)
+    _, found = metadata(items)
+    assert {item: row["title"] for item, row in found.items()} == dict(
+        zip(texts, ["Tent", "Zelt für 2"], strict=True)
+    )
+    assert [row["item_id"] for row in reviews(log)[1]] == texts

@@ -38,6 +38,7 @@ def test_prices(value, price):
     [None, "", "None", "—", "free", ".a-box-inner{background-color:#fff}", math.nan, math.inf]
     + [
         -1,
+        pytest.param(10**400, id="beyond all floats"),
         True,
         ["$5"],
         {"amount": 5},

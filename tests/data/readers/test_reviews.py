@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import datetime
 import json
+from dataclasses import asdict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from qbert4rec_hf.data.readers.read import read_reviews
 from qbert4rec_hf.errors import QBert4RecError
 
 DAY = 1529193600  # 2018-06-17
+STAMP = {"timestamp": DAY}
 
 
 def review(**values):
@@ -62,7 +65,7 @@ def test_2018(write, reviews, compression):
         "s",
     )
     assert (report.rows, report.has_timestamps, report.dropped, file.noted) == (4, True, {}, {})
-    json.dumps(report.to_dict())
+    json.dumps(asdict(report))
 
 
 def test_2014_in_json_and_as_python_literals(write, reviews):
@@ -299,3 +302,34 @@ def test_parquet_with_lists_as_ids_is_refused(tmp_path, reviews):
     pq.write_table(pa.table({"user_id": [["a"]], "item_id": ["b"]}), path)
     with pytest.raises(QBert4RecError, match="column user_id holds list"):
         reviews(path)
+
+
+def test_parquet_ids_that_are_missing_as_numbers(tmp_path, reviews):
+    path = tmp_path / "log.parquet"
+    ids = pa.array([7.0, float("nan"), None, 8.5])
+    pq.write_table(pa.table({"user_id": ids, "item_id": ["a", "b", "c", "d"]}), path)
+    report, rows = reviews(path)
+    assert [row["user_id"] for row in rows] == ["7", "8.5"]
+    assert report.dropped == {"no user id": 2}
+
+
+def test_a_number_beyond_all_time_is_not_called_missing(write, reviews):
+    lines = ["user_id,item_id,timestamp", "u,a,1e300", "u,b,", f"u,c,{DAY}000000000"]
+    report, rows = reviews(write("log.csv", "\n".join(lines)))
+    assert [row["timestamp"] for row in rows] == [DAY * 1000]
+    assert report.dropped == {"time stamp is not a time": 1, "no time stamp": 1}
+
+
+def test_a_line_with_an_endless_number_costs_itself(write, reviews):
+    line = '{"user_id": "u", "item_id": "a", "timestamp": ' + "9" * 5000 + "}"
+    report, rows = reviews(write("log.jsonl", [line, {"user_id": "u", "item_id": "b"} | STAMP]))
+    assert [row["item_id"] for row in rows] == ["b"]
+    assert len(str(report.files[0].remarks)) < 200
+
+
+def test_a_staging_folder_that_is_a_pattern_of_another(write, tmp_path, connection):
+    other = tmp_path / "work1" / "reviews" / "raw.raw"
+    other.parent.mkdir(parents=True)
+    other.write_text("another's")
+    path = write("log.csv", "user_id,item_id\nu,a\n")
+    assert read_reviews([path], tmp_path / "work[1]", connection).rows == 1

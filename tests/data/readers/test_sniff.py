@@ -161,3 +161,11 @@ def test_formats_that_cannot_be(write):
         sniff(path, "recbole")
     with pytest.raises(QBert4RecError, match="line 1: no JSON object"):
         sniff(path, "amazon2018")
+
+
+def test_parquet_with_a_column_twice(tmp_path):
+    path = tmp_path / "log.parquet"
+    columns = [pa.array(["u"]), pa.array(["a"]), pa.array(["b"])]
+    pq.write_table(pa.Table.from_arrays(columns, ["user_id", "item_id", "item_id"]), path)
+    with pytest.raises(QBert4RecError, match="column 'item_id' more than once"):
+        sniff(path)
