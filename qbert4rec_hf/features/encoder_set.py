@@ -19,6 +19,7 @@ from ..files import atomic_folder, fingerprint, inside, read_json, write_json
 from ..processes import Processes, processes
 from .base import FeatureEncoder
 from .images import item_names
+from .progress import no_bars
 from .reading import check_format_version
 from .shards import encode_in_shards, shard_folder
 from .store import INDEX_FILE, ItemFeatures, ModalityFeatures
@@ -159,7 +160,8 @@ class EncoderSet(Mapping[str, FeatureEncoder]):
                 written.
         """
         team = processes()
-        prints = team.first_does(lambda: self._prints(domain))
+        with no_bars(hidden=not progress):
+            prints = team.first_does(lambda: self._prints(domain))
         if len(set(team.together(self.fingerprint))) > 1:
             raise QBert4RecError(
                 "the processes have different encoders; fit or load them in all alike"

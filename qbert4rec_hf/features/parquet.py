@@ -129,9 +129,9 @@ class ParquetEncoder(FeatureEncoder):
         path = self._path(root)
         files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
         if not files or not files[0].is_file():
-            inside = "" if Path(self.path).is_absolute() else " in the domain folder"
+            place = "" if Path(self.path).is_absolute() else " in the domain folder"
             raise QBert4RecError(
-                f"{path} does not exist{inside}; give ready embeddings as a Parquet file with the "
+                f"{path} does not exist{place}; give ready embeddings as a Parquet file with the "
                 f"columns {ITEM_ID} and {', '.join(self.columns)}"
             )
         return files

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ..errors import QBert4RecError
 from .batches import Batcher
-from .images import ImageReader, OnCorrupt, item_names
+from .images import READERS, ImageReader, OnCorrupt, item_names
 from .pretrained import PretrainedEncoder
 from .progress import Bar, progress_bar
 from .store import ModalityFeatures
@@ -21,8 +21,6 @@ from .store import ModalityFeatures
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Pictures decoded at a time; decoding takes longer than a small network.
-_READERS = 4
 # Pictures decoded before the network sees them, in batches.
 _READ_AHEAD = 4
 
@@ -129,7 +127,7 @@ class PretrainedImageEncoder(PretrainedEncoder):
 
         size = self.batch_size
         chunks = [pictures[i : i + size] for i in range(0, len(pictures), size)]
-        with ThreadPoolExecutor(_READERS) as pool:
+        with ThreadPoolExecutor(READERS) as pool:
             waiting: list[list[Any]] = []
             try:
                 for number, chunk in enumerate(chunks):

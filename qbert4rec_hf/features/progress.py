@@ -36,8 +36,23 @@ def bars_are_shown() -> bool:
 
 
 @contextmanager
+def no_bars(hidden: bool) -> Iterator[None]:
+    """Hides all bars of encoding within the block.
+
+    Args:
+        hidden: False changes nothing.
+    """
+    before = _shown
+    show_bars(False if hidden else before)
+    try:
+        yield
+    finally:
+        show_bars(before)
+
+
+@contextmanager
 def progress_bar(
-    progress: bool | Bar, total: int, description: str
+    progress: bool | Bar, total: int, description: str, *, delay: float = 0.0
 ) -> Iterator[Callable[[int], Any]]:
     """Yields a function that moves a progress bar on by a number of items.
 
@@ -45,12 +60,13 @@ def progress_bar(
         progress: whether to show a bar, or one that is there already.
         total: number of items.
         description: stands before the bar.
+        delay: seconds before it appears.
     """
     if not isinstance(progress, bool):
         yield progress.update
         return
     shown = progress and bars_are_shown()
-    with tqdm(total=total, desc=description, unit="item", disable=not shown) as bar:
+    with tqdm(total=total, desc=description, unit="item", disable=not shown, delay=delay) as bar:
         yield bar.update
 
 

@@ -99,59 +99,47 @@ def _save_tokenizer(folder, *, pad_token, closed=False):
     return len(vocabulary)
 
 
+# Sizes of a tiny model, as most configurations name them.
+_TINY = {
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "initializer_range": 0.5,
+}
+
+
+def _save_model(folder, kind, *, pad_token="<pad>", closed=False, **settings):
+    """A text model of transformers with random weights, and its tokenizer."""
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    size = _save_tokenizer(folder, pad_token=pad_token, closed=closed)
+    config = getattr(transformers, f"{kind}Config")(vocab_size=size, **settings)
+    getattr(transformers, f"{kind}Model")(config).save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def bert_folder(tmp_path_factory):
-    import torch
-    from transformers import BertConfig, BertModel
-
     folder = tmp_path_factory.mktemp("bert")
-    torch.manual_seed(0)
-    size = _save_tokenizer(folder, pad_token="<pad>")
-    config = BertConfig(
-        vocab_size=size,
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        max_position_embeddings=10,
-        initializer_range=0.5,
-    )
-    BertModel(config).save_pretrained(folder)
-    return folder
+    return _save_model(folder, "Bert", max_position_embeddings=10, **_TINY)
 
 
 @pytest.fixture(scope="session")
 def llama_folder(tmp_path_factory):
     """A decoder whose tokenizer has no padding token."""
-    import torch
-    from transformers import LlamaConfig, LlamaModel
-
-    folder = tmp_path_factory.mktemp("llama")
-    torch.manual_seed(0)
-    size = _save_tokenizer(folder, pad_token=None)
-    config = LlamaConfig(
-        vocab_size=size,
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        initializer_range=0.5,
-    )
-    LlamaModel(config).save_pretrained(folder)
-    return folder
+    return _save_model(tmp_path_factory.mktemp("llama"), "Llama", pad_token=None, **_TINY)
 
 
 @pytest.fixture(scope="session")
 def t5_folder(tmp_path_factory):
     """A model with a decoder that nobody needs, and tokens that close a text."""
-    import torch
-    from transformers import T5Config, T5Model
-
-    folder = tmp_path_factory.mktemp("t5")
-    torch.manual_seed(0)
-    size = _save_tokenizer(folder, pad_token="<pad>", closed=True)
-    config = T5Config(
-        vocab_size=size,
+    return _save_model(
+        tmp_path_factory.mktemp("t5"),
+        "T5",
+        closed=True,
         d_model=16,
         d_kv=8,
         d_ff=16,
@@ -160,8 +148,6 @@ def t5_folder(tmp_path_factory):
         decoder_start_token_id=0,
         initializer_factor=2.0,
     )
-    T5Model(config).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

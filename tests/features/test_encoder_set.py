@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from qbert4rec_hf.errors import QBert4RecError
+from qbert4rec_hf.features import images
 from qbert4rec_hf.features.encoder_set import EncoderSet
 from qbert4rec_hf.features.image_thumbnail import ThumbnailImageEncoder
 from qbert4rec_hf.features.store import ItemFeatures
@@ -181,3 +182,13 @@ def test_errors(shared_domain, tmp_path):
     (tmp_path / "features" / "encoders.json").write_text('{"encoders": {"text": "tfidf"}}')
     with pytest.raises(QBert4RecError, match="encoders.json does not list encoders"):
         EncoderSet.load(tmp_path / "features")
+
+
+def test_no_bars_where_none_are_wanted(shared_domain, monkeypatch, capsys):
+    monkeypatch.setattr(images, "_PATIENCE", 0.0)
+    encoders = make_set(shared_domain)
+    capsys.readouterr()
+    encoders.encode_domain(shared_domain, progress=False)
+    assert capsys.readouterr().err == ""
+    encoders.encode_domain(shared_domain)
+    assert "looking for changed pictures" in capsys.readouterr().err

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
 from qbert4rec_hf.errors import QBert4RecError
+from qbert4rec_hf.features import images
 from qbert4rec_hf.features.images import ImageReader, read_image
+from qbert4rec_hf.features.progress import no_bars
+from qbert4rec_hf.files import fingerprint
 
 
 def pixel(path):
@@ -79,6 +85,46 @@ def test_broken_files_stop_when_asked_to(tmp_path):
         with pytest.raises(QBert4RecError, match=f"{name} of item I1 cannot be opened") as caught:
             reader.open("I1", name)
         assert "\n" not in str(caught.value)
+
+
+def test_the_fingerprint_needs_no_picture_that_can_be_read(tmp_path, monkeypatch):
+    items = pd.DataFrame({"item_id": ["a"], "images": [["x" * 10_000, "secret.png", "."]]})
+    (tmp_path / "secret.png").touch()
+    read = Path.read_bytes
+
+    def denied(path):
+        if path.name == "secret.png":
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    print_ = ImageReader(tmp_path, 4).input_fingerprint(items)
+    assert print_ == fingerprint(items["images"].tolist())
+
+
+def test_the_fingerprint_of_many_pictures_is_in_their_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "_ROWS_AT_A_TIME", 3)
+    names = [[f"{row}.png"] * (row % 3) for row in range(10)]
+    for row in range(0, 10, 2):
+        (tmp_path / f"{row}.png").write_bytes(bytes([row]))
+    expected = [
+        [name if row % 2 else hashlib.sha256(bytes([row])).hexdigest() for name in row_names]
+        for row, row_names in enumerate(names)
+    ]
+    items = pd.DataFrame({"images": names})
+    assert ImageReader(tmp_path, 4).input_fingerprint(items) == fingerprint(expected)
+
+
+def test_looking_for_changed_pictures_shows_a_bar_when_it_takes_long(tmp_path, monkeypatch, capsys):
+    items = pd.DataFrame({"images": [["x.png"]]})
+    ImageReader(tmp_path, 4).input_fingerprint(items)
+    assert "looking for changed pictures" not in capsys.readouterr().err
+    monkeypatch.setattr(images, "_PATIENCE", 0.0)
+    ImageReader(tmp_path, 4).input_fingerprint(items)
+    assert "looking for changed pictures" in capsys.readouterr().err
+    with no_bars(hidden=True):
+        ImageReader(tmp_path, 4).input_fingerprint(items)
+    assert "looking for changed pictures" not in capsys.readouterr().err
 
 
 def test_the_fingerprint_follows_the_bytes(tmp_path):

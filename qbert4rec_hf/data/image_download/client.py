@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import re
 import ssl
@@ -112,7 +113,9 @@ class PictureClient:
             return await asyncio.wait_for(self._follow(address), limit)
         except asyncio.TimeoutError:
             # Not tried again: the server answers, at a rate that leads nowhere.
-            raise DownloadFailure(TIMEOUT, f"not complete after {limit:g} seconds") from None
+            raise DownloadFailure(
+                TIMEOUT, f"not complete after {limit:g} seconds", host_at_fault=True
+            ) from None
 
     async def _follow(self, address: str) -> bytes:
         url: str | URL = address
@@ -164,10 +167,13 @@ class PictureClient:
             raise DownloadFailure(TOO_LARGE, f"{announced:,} announced, {limit:,} allowed")
         unpack = _unpacker(response.headers.get("Content-Encoding", ""))
         body = bytearray()
+        received = 0
         looked_at = False
         async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+            # Packed bytes count too: zlib keeps whatever follows the packed data.
+            received += len(chunk)
             body += chunk if unpack is None else _unpacked(unpack, chunk, limit + 1 - len(body))
-            if len(body) > limit:
+            if max(received, len(body)) > limit:
                 raise DownloadFailure(TOO_LARGE, f"more than {limit:,}")
             if not looked_at and len(body) >= HEAD_BYTES:
                 # Nobody needs the rest of an error page.
@@ -217,7 +223,9 @@ def _check_head(response: aiohttp.ClientResponse, body: bytearray) -> None:
 
 async def _drain(response: aiohttp.ClientResponse) -> None:
     if response.content_length is not None and response.content_length <= _DRAINED_BYTES:
-        await response.read()
+        # The status is known already, so nothing is missed in a page that breaks off.
+        with contextlib.suppress(aiohttp.ClientPayloadError):
+            await response.read()
 
 
 def _status_failure(response: aiohttp.ClientResponse) -> DownloadFailure:

@@ -178,7 +178,10 @@ def _listed(
 
     def row(images: list[str], urls: list[str]) -> tuple[list[str], list[str]]:
         new = list_images(images, urls, files, ours)
-        exist = [image in ours or (folder / image).is_file() for image in new if not is_url(image)]
+        # Not Path.is_file, which raises for a name that is too long for any file.
+        exist = [
+            image in ours or os.path.isfile(folder / image) for image in new if not is_url(image)
+        ]
         summary.items += 1
         summary.items_with_picture += any(exist)
         summary.missing_files += exist.count(False)

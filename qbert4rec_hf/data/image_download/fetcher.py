@@ -8,6 +8,7 @@ import os
 import random
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +107,8 @@ class Fetcher:
                             timeout=None if len(tasks) == self._settings.concurrency else wait,
                             return_when=asyncio.FIRST_COMPLETED,
                         )
-                        for task in done:
-                            task.result()
+                        # Not one by one: of several that failed none goes unheard.
+                        await asyncio.gather(*done)
                 finally:
                     for task in tasks:
                         task.cancel()
@@ -158,15 +159,8 @@ class Fetcher:
                 self._stored[digest] = stored
             finally:
                 self._storing.pop(digest, None)
-        return ManifestEntry(
-            url=url,
-            status=OK,
-            file=stored.file,
-            bytes=stored.bytes,
-            sha256=digest,
-            width=stored.width,
-            height=stored.height,
-        )
+        # What is stored may count as a placeholder so far.
+        return replace(stored, url=url, status=OK, reason="", detail="")
 
     def _store(self, url: str, digest: str, body: bytes) -> ManifestEntry:
         picture = stored_picture(body, self._settings)

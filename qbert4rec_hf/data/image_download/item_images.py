@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...columns import IMAGE_URLS, IMAGES, ITEM_ID, ITEMS
 from ...errors import QBert4RecError
-from ..tables import find_tables, is_url
+from ..tables import Table, find_tables, is_url, need_columns, readable
 
 _LIST = pa.list_(pa.string())
 # Rows whose lists are Python objects at the same time.
@@ -34,8 +35,9 @@ def read_item_images(folder: Path) -> Iterator[tuple[list[str], list[str]]]:
     for path in find_tables(folder, ITEMS):
         file = _open(path)
         present = [name for name in (IMAGES, IMAGE_URLS) if name in file.schema_arrow.names]
-        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=present):
-            yield from _rows(pa.Table.from_batches([batch]), path)
+        with readable(path):
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=present):
+                yield from _rows(pa.Table.from_batches([batch]), path)
 
 
 def rewrite_item_images(folder: Path, rewrite: Rewrite) -> None:
@@ -46,19 +48,19 @@ def rewrite_item_images(folder: Path, rewrite: Rewrite) -> None:
     Raises:
         QBert4RecError: a file cannot be read or written.
     """
+    paths = find_tables(folder, ITEMS)
     written: list[tuple[Path, Path]] = []
     try:
-        for path in find_tables(folder, ITEMS):
+        for path in paths:
             temporary = path.with_name(f".{path.name}.{os.getpid()}")
             written.append((temporary, path))
-            try:
-                _rewrite_file(path, temporary, rewrite)
-            except OSError as error:
-                raise QBert4RecError(
-                    f"cannot write {path} ({error.strerror or error}); the same command goes on "
-                    "where it stopped once there is room"
-                ) from None
+            _rewrite_file(path, temporary, rewrite)
         _replace(written)
+    except OSError as error:
+        raise QBert4RecError(
+            f"cannot write {path} ({error.strerror or error}); the same command goes on where it "
+            "stopped once there is room"
+        ) from None
     finally:
         for temporary, _ in written:
             temporary.unlink(missing_ok=True)
@@ -84,7 +86,8 @@ def _rewrite_file(path: Path, temporary: Path, rewrite: Rewrite) -> None:
     schema = _new_schema(file.schema_arrow)
     with pq.ParquetWriter(temporary, schema) as writer:
         for group in range(file.num_row_groups):
-            table = file.read_row_group(group)
+            with readable(path):
+                table = file.read_row_group(group)
             rows = [rewrite(images, urls) for images, urls in _rows(table, path)]
             columns = {name: table.column(name) for name in table.column_names}
             columns[IMAGES] = pa.array([images for images, _ in rows], type=_LIST)
@@ -137,17 +140,8 @@ def _lists(table: pa.Table, name: str, path: Path) -> list[list[str]]:
 
 
 def _open(path: Path) -> pq.ParquetFile:
-    try:
+    with readable(path):
         file = pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise QBert4RecError(
-            f"{path} cannot be read as Parquet ({reason}); write or fetch it again"
-        ) from None
-    for name in (ITEM_ID, IMAGES):
-        if name not in file.schema_arrow.names:
-            raise QBert4RecError(
-                f"{path} lacks column {name} (it has: {', '.join(file.schema_arrow.names)}); "
-                "add or rename it"
-            )
+    columns = file.schema_arrow.empty_table()
+    need_columns(Table(columns, [str(path)], np.array([0])), [ITEM_ID, IMAGES])
     return file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -91,7 +92,9 @@ class Manifest:
     ) -> None:
         file, self._file = self._file, None
         if file is not None:
-            file.close()
+            # What a full disk did not take was said by `add`; closing would try it again.
+            with contextlib.suppress(OSError):
+                file.close()
 
     def add(self, entry: ManifestEntry) -> None:
         """Adds an entry and, within the context, writes it.
@@ -156,7 +159,10 @@ def _entry(line: bytes) -> ManifestEntry | None:
         )
     except (ValueError, TypeError):
         return None
-    if not isinstance(entry.url, str) or entry.status not in (OK, FAILED, REPEATED):
+    texts = (entry.url, entry.status, entry.reason, entry.detail, entry.sha256)
+    if not all(isinstance(text, str) for text in texts):
+        return None
+    if entry.status not in (OK, FAILED, REPEATED):
         return None
     if entry.status == FAILED:
         return entry if entry.file is None else None

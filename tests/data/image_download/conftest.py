@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,9 @@ import pytest
 from picture_server import Server
 
 from qbert4rec_hf.data.domain import Domain
+
+# Makes `downloads` importable.
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture

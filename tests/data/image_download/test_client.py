@@ -234,22 +234,48 @@ def test_packed_answers_are_unpacked_up_to_the_limit(server):
         packed = gzip.compress(body)
         return lambda handler, number: handler.reply(200, packed, {"Content-Encoding": encoding})
 
+    def more(handler, number):
+        # What follows the packed picture unpacks to nothing, and would be kept all the same.
+        handler.send_response(200)
+        handler.send_header("Content-Encoding", "gzip")
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+        handler.wfile.write(gzip.compress(RED))
+        for _ in range(100):
+            handler.wfile.write(b"\0" * 65536)
+
     server.routes = {
         "/a.jpg": packed(RED, "gzip"),
         "/bomb.jpg": packed(RED + b"\0" * 10_000_000, "gzip"),
         "/other.jpg": packed(RED, "br"),
         "/lie.jpg": lambda handler, number: handler.reply(200, RED, {"Content-Encoding": "gzip"}),
+        "/more.jpg": more,
     }
     assert fetch(server.url("/a.jpg")) == [RED]
     assert failure(server.url("/bomb.jpg"), max_bytes=1_000_000).reason == "too many bytes"
     assert failure(server.url("/other.jpg")).reason == "malformed answer"
     assert failure(server.url("/lie.jpg")).reason == "malformed answer"
+    assert failure(server.url("/more.jpg"), max_bytes=1_000_000).reason == "too many bytes"
 
 
 def test_truncated_answers_are_noticed(server):
     server.default = picture_server.truncated(RED)
     found = failure(server.url("/a.jpg"))
     assert found.reason == "incomplete answer" and found.transient
+
+
+def test_an_error_page_that_breaks_off_does_not_hide_the_error(server):
+    def route(handler, number):
+        handler.send_response(429)
+        handler.send_header("Content-Length", "100")
+        handler.send_header("Retry-After", "7")
+        handler.end_headers()
+        handler.wfile.write(b"later")
+        handler.close_connection = True
+
+    server.default = route
+    found = failure(server.url("/a.jpg"))
+    assert found.reason == "HTTP 429" and found.host_busy and found.retry_after == 7
 
 
 def test_slow_servers_hold_nobody(server):
@@ -264,7 +290,7 @@ def test_slow_servers_hold_nobody(server):
     found = failure(server.url("/drip.jpg"), timeout=0.1)
     assert time.monotonic() - started < 3
     assert found.reason == "time-out" and "not complete" in found.detail
-    assert not found.transient
+    assert not found.transient and found.host_at_fault
 
 
 def test_broken_connections(server):

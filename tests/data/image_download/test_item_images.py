@@ -81,6 +81,35 @@ def test_bad_tables_are_named(tmp_path):
         list(read_item_images(tmp_path))
 
 
+def test_a_damaged_table_is_named_and_stays(tmp_path):
+    path = write(tmp_path / "items.parquet", [["x.png", A]] * 1000, compression="none")
+    data = bytearray(path.read_bytes())
+    # The column that only the rewriting reads, and then the one that both do.
+    for column in ("price", "images"):
+        meta = pq.ParquetFile(path).metadata.row_group(0)
+        place = [meta.column(i) for i in range(meta.num_columns)]
+        start = next(c for c in place if c.path_in_schema.startswith(column)).data_page_offset
+        data[start : start + 8] = b"\xff" * 8
+        path.write_bytes(data)
+        with pytest.raises(QBert4RecError, match="items.parquet cannot be read as Parquet"):
+            rewrite_item_images(tmp_path, lambda images, urls: (images, urls))
+        assert path.read_bytes() == data and os.listdir(tmp_path) == ["items.parquet"]
+    with pytest.raises(QBert4RecError, match="items.parquet cannot be read as Parquet"):
+        list(read_item_images(tmp_path))
+
+
+def test_a_file_that_cannot_be_put_in_place(tmp_path, monkeypatch):
+    write(tmp_path / "items.parquet", [[A]])
+
+    def denied(source, target):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(item_images.os, "replace", denied)
+    with pytest.raises(QBert4RecError, match="cannot write .*items.parquet .Permission denied"):
+        rewrite_item_images(tmp_path, lambda images, urls: ([], urls))
+    assert os.listdir(tmp_path) == ["items.parquet"]
+
+
 def test_what_fails_leaves_every_shard_as_it_was(tmp_path):
     paths = [write(tmp_path / f"items-{shard}.parquet", [[A], [B]]) for shard in range(3)]
     before = [path.read_bytes() for path in paths]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -58,6 +59,8 @@ def test_a_line_that_was_cut_off_costs_that_line_only(tmp_path, kept, caplog):
         {"file": 5},
         {"status": "fine"},
         {"url": None},
+        {"reason": []},
+        {"sha256": {}},
     ],
 )
 def test_what_we_never_write_is_not_believed(tmp_path, changed):
@@ -68,6 +71,21 @@ def test_what_we_never_write_is_not_believed(tmp_path, changed):
     assert list(Manifest(tmp_path).entries) == [GOOD.url]
     path.write_text(json.dumps(values | changed) + "\n")
     assert Manifest(tmp_path).entries == {}
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a full disk")
+def test_a_full_disk(tmp_path, monkeypatch):
+    with Manifest(tmp_path) as manifest:
+        manifest.add(BAD)
+
+    def full(path, mode="r", *, open=open, **options):
+        return open("/dev/full" if mode == "a" else path, mode, **options)
+
+    monkeypatch.setattr("builtins.open", full)
+    message = "cannot write .*manifest.jsonl .No space left"
+    with pytest.raises(QBert4RecError, match=message), Manifest(tmp_path) as manifest:
+        manifest.add(GOOD)
+    assert Manifest(tmp_path).entries == {BAD.url: BAD}
 
 
 def test_a_folder_in_the_way(tmp_path):
