@@ -5,6 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import QBert4RecError
+
+if TYPE_CHECKING:
+    from ..data.codes import ImportedCodes
+    from ..data.domain import Domain
 
 HELP = "Write a domain folder for RecBole or MQL4GRec / LC-Rec, or a model folder as ONNX."
 EXAMPLE = """
@@ -21,11 +29,13 @@ class Format:
         help: what it is, in a few words.
         run: does it.
         add_arguments: adds the options that this form alone has to a group of its own.
+        options: names of these options; what is not said is false.
     """
 
     help: str
     run: Callable[[argparse.Namespace], None]
     add_arguments: Callable[[argparse._ArgumentGroup], None] | None = None
+    options: tuple[str, ...] = ()
 
 
 def _recbole_arguments(group: argparse._ArgumentGroup) -> None:
@@ -70,7 +80,7 @@ def _published(arguments: argparse.Namespace) -> None:
     from ..data.export_published import MAIN_CODES, export_published
 
     domain = Domain.load(arguments.source)
-    codes = load_codes(arguments.source)
+    codes = load_codes(domain.path)
     if arguments.codes is not None:
         codes = {MAIN_CODES: _chosen_codes(arguments.codes, domain, codes)}
     folder = export_published(
@@ -80,12 +90,9 @@ def _published(arguments: argparse.Namespace) -> None:
     print(f"  item numbers are drawn with seed {arguments.seed}; they say nothing of time")
 
 
-def _chosen_codes(chosen: str, domain, codes: dict):
+def _chosen_codes(chosen: str, domain: Domain, codes: dict[str, ImportedCodes]) -> ImportedCodes:
     """The codes that `--codes` names: of a model folder, or by their key."""
-    from pathlib import Path
-
     from ..columns import CATALOG_FILE
-    from ..errors import QBert4RecError
     from ..semantic_ids.catalogue import ItemCatalog
     from ..semantic_ids.published_codes import catalog_codes
 
@@ -101,7 +108,6 @@ def _chosen_codes(chosen: str, domain, codes: dict):
 
 
 def _onnx(arguments: argparse.Namespace) -> None:
-    from ..errors import QBert4RecError
     from ..hub.export_onnx import export_onnx
     from .console import prepare
 
@@ -112,14 +118,14 @@ def _onnx(arguments: argparse.Namespace) -> None:
     print("  README.md says how to rank with it")
 
 
-def _done(folder) -> None:
+def _done(folder: Path) -> None:
     files = sorted(path.name for path in folder.iterdir())
     print(f"{folder}: {', '.join(files)}")
 
 
 FORMATS: dict[str, Format] = {
-    "recbole": Format("RecBole's atomic files", _recbole, _recbole_arguments),
-    "published": Format("MQL4GRec / LC-Rec", _published, _published_arguments),
+    "recbole": Format("RecBole's atomic files", _recbole, _recbole_arguments, ("benchmark",)),
+    "published": Format("MQL4GRec / LC-Rec", _published, _published_arguments, ("codes", "seed")),
     "onnx": Format("sequence model for other runtimes (pip install 'qbert4rec_hf[onnx]')", _onnx),
 }
 
@@ -144,4 +150,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    for name, form in FORMATS.items():
+        for option in form.options:
+            if name != arguments.format and getattr(arguments, option):
+                raise QBert4RecError(
+                    f"--{option} goes with --format {name} only; leave it out for "
+                    f"{arguments.format}"
+                )
     FORMATS[arguments.format].run(arguments)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from ..errors import QBert4RecError
+
 HELP = "Turn a data set in the form of MQL4GRec / LC-Rec or of RecBole into a domain folder."
 EXAMPLE = """
 qbert4rec import examples/published_sample --output-dir domains/sample
@@ -44,6 +46,11 @@ def run(arguments: argparse.Namespace) -> None:
             tie_seed=arguments.tie_seed,
         )
     else:
+        if arguments.tie_seed:
+            raise QBert4RecError(
+                "--tie-seed orders equal time stamps, and the form of MQL4GRec / LC-Rec has none; "
+                "leave it out"
+            )
         from ..data.import_published import import_published
 
         imported = import_published(arguments.source, name=arguments.name, seed=arguments.seed)
@@ -64,8 +71,6 @@ def run(arguments: argparse.Namespace) -> None:
 def _format_of(source: str) -> str:
     """The form of what is there, by the names of its files."""
     from pathlib import Path
-
-    from ..errors import QBert4RecError
 
     path = Path(source)
     if path.is_file():

@@ -30,7 +30,13 @@ from ..files import read_json, write_json
 from .domain_card import domain_card
 from .domain_counts import counted
 from .domain_download import find_domain_folder
-from .domain_files import domain_folder, downloaded_files, write_interactions, write_items
+from .domain_files import (
+    domain_folder,
+    downloaded_files,
+    require_inside,
+    write_interactions,
+    write_items,
+)
 from .domain_info import KEEP_TIES, LEAVE_ONE_OUT, DomainInfo, read_domain_info
 from .interaction_table import InteractionTable, gather_interactions, read_interactions
 from .sequences import Sequences
@@ -231,11 +237,14 @@ class Domain:
             The folder; `path` is set to it.
 
         Raises:
-            QBert4RecError: the folder holds something else, or cannot be written.
+            QBert4RecError: the folder holds something else, or cannot be written; or an image is a
+                link to a file outside the domain's own folder.
         """
         with domain_folder(folder) as temporary:
             self.write_into(temporary)
             if self.path is not None and (self.path / CODES_FOLDER).is_dir():
+                for file in (self.path / CODES_FOLDER).rglob("*"):
+                    require_inside(file, self.path)
                 shutil.copytree(self.path / CODES_FOLDER, temporary / CODES_FOLDER)
         self.path = Path(folder)
         return self.path
@@ -254,7 +263,7 @@ class Domain:
         write_json(folder / DOMAIN_FILE, asdict(self.info))
         preparation = None
         if self.path is not None and (self.path / PREPARATION_FILE).is_file():
-            preparation = read_json(self.path / PREPARATION_FILE)
+            preparation = read_json(require_inside(self.path / PREPARATION_FILE, self.path))
             write_json(folder / PREPARATION_FILE, preparation)
         card = domain_card(self.info, preparation)
         (folder / CARD_FILE).write_text(card, encoding="utf-8")
@@ -355,6 +364,7 @@ class Domain:
             source = self.image_path(image)
             if source is None or not source.is_file():
                 continue
+            require_inside(source, self.path)
             target = folder / image
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)

@@ -90,6 +90,25 @@ def downloaded_files(folder: Path) -> list[str]:
     return [path for path in paths if _DOWNLOADED.fullmatch(path) and not path.endswith(".lock")]
 
 
+def require_inside(file: Path, folder: Path) -> Path:
+    """A file of a domain folder that may be copied: one that no link takes from elsewhere.
+
+    A folder of somebody else's must not bring other files of this machine into one that may be
+    published. What lies in the Hub's cache is links to the contents beside it.
+
+    Raises:
+        QBert4RecError: the file is outside the folder.
+    """
+    root, target = folder.resolve(), file.resolve()
+    cached = root.parent.name == "snapshots" and target.parent == root.parents[1] / "blobs"
+    if not cached and not target.is_relative_to(root):
+        raise QBert4RecError(
+            f"{file} is a link to {target}, outside {folder}; put the file itself there to keep "
+            "it, or remove the link"
+        )
+    return file
+
+
 def _named_images(folder: Path) -> set[str]:
     """The paths in the images column, as far as the items table can be read."""
     try:

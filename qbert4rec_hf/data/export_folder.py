@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..errors import QBert4RecError
 
@@ -30,3 +34,28 @@ def new_folder(folder: str | os.PathLike, name: str | None) -> tuple[Path, str]:
     if not re.fullmatch(r"[^/\\\0]+", name) or name in (".", ".."):
         raise QBert4RecError(f"{name!r} cannot begin a file's name; give another --name")
     return folder, name
+
+
+def check_ids(
+    what: str, ids: Iterable[str], place: str, *, spaces: bool = True, way_out: str = "rename it"
+) -> None:
+    """Refuses ids that would end their field in a text file.
+
+    Args:
+        what: "user" or "item".
+        ids: to write.
+        place: where the fields stand, in words.
+        spaces: whether ids may hold spaces.
+        way_out: what the message advises.
+
+    Raises:
+        QBert4RecError: names the first id that cannot be written.
+    """
+    pattern, blank = (r"[\t\r\n]", "a tab or a line break") if spaces else (r"\s", "white space")
+    ids = pa.array(ids, pa.large_string())
+    row = pc.index(pc.match_substring_regex(ids, pattern), True).as_py()
+    if row >= 0:
+        raise QBert4RecError(
+            f"{what} id {ids[row].as_py()!r} holds {blank}, which separates fields in {place}; "
+            f"{way_out}"
+        )

@@ -14,7 +14,7 @@ from ..errors import QBert4RecError
 from ..files import atomic_folder
 from .codes import ImportedCodes
 from .domain import Domain
-from .export_folder import new_folder
+from .export_folder import check_ids, new_folder
 
 # The one set of codes that these projects read; others carry their key in the file's name.
 MAIN_CODES = "index"
@@ -58,8 +58,8 @@ def export_published(
         raise QBert4RecError(f"seed must be 0 or more, got {seed}")
     folder, name = new_folder(folder, name)
     users, sequences = domain.sequences()
-    _check_ids("user", users)
-    _check_ids("item", domain.item_ids)
+    check_ids("user", users, "X.user2id")
+    check_ids("item", domain.item_ids, "X.item2id")
     codes = dict(codes or {})
     for key, part in codes.items():
         if len(part.codes) != len(domain):
@@ -97,15 +97,6 @@ def export_published(
                 indent=4,
             )
     return folder
-
-
-def _check_ids(what: str, ids: Iterable[str]) -> None:
-    for id_ in ids:
-        if set(id_) & set("\t\r\n"):
-            raise QBert4RecError(
-                f"{what} id {id_!r} holds a tab or a line break, which separates fields in "
-                f"X.{what}2id; rename it"
-            )
 
 
 def _write_ids(path: Path, ids: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ from ..errors import QBert4RecError
 from ..files import atomic_folder, write_text
 from .domain import Domain
 from .domain_info import LEAVE_ONE_OUT
-from .export_folder import new_folder
+from .export_folder import check_ids, new_folder
 from .recbole_benchmark import HISTORY
 from .recbole_files import FLOAT, INTER, ITEM, PARTS, POSITION, TOKEN, TOKEN_SEQ, write_rows
 from .recbole_items import items_table
@@ -96,7 +96,9 @@ def export_recbole(
             f"{domain.name} is split in a way that RecBole cannot repeat from one log (a temporal "
             "split, or users left out for their ties); write ready histories with --benchmark"
         )
-    _check_ids(domain, spaces=benchmark)
+    check_ids("user", domain.user_ids, "RecBole's files")
+    way_out = {"way_out": "rename it, or leave out --benchmark"} if benchmark else {}
+    check_ids("item", domain.item_ids, "RecBole's files", spaces=not benchmark, **way_out)
     with atomic_folder(folder) as temporary:
         if benchmark:
             columns = {USER_ID: TOKEN, HISTORY: TOKEN_SEQ, ITEM_ID: TOKEN}
@@ -116,21 +118,6 @@ def export_recbole(
 
 def _is_plain(split: Split) -> bool:
     return split.kind == LEAVE_ONE_OUT and not split.held_out[TEST].num_dropped
-
-
-def _check_ids(domain: Domain, *, spaces: bool) -> None:
-    for what, ids, pattern in (
-        ("user", domain.user_ids, r"[\t\r\n]"),
-        ("item", domain.item_ids, r"\s" if spaces else r"[\t\r\n]"),
-    ):
-        found = pc.match_substring_regex(pa.array(ids, pa.large_string()), pattern)
-        row = pc.index(found, True).as_py()
-        if row >= 0:
-            blank = "white space" if r"\s" in pattern else "a tab or a line break"
-            raise QBert4RecError(
-                f"{what} id {ids[row]!r} holds {blank}, which separates fields in RecBole's files; "
-                "rename it" + (", or leave out --benchmark" if spaces else "")
-            )
 
 
 def _log(domain: Domain) -> Iterator[pa.Table]:

@@ -13,6 +13,7 @@ from transformers.utils import logging
 from ..columns import IMAGES, ITEM_ID, TEXT, TITLE
 from ..errors import QBert4RecError
 from .domain import Domain
+from .import_folder import find_set
 from .imported_domain import ImportedDomain
 from .published_files import (
     read_histories,
@@ -52,7 +53,9 @@ def import_published(
     """
     if seed < 0:
         raise QBert4RecError(f"seed must be 0 or more, got {seed}")
-    folder, name = _find_source(Path(source_folder), name)
+    folder, name = find_set(
+        Path(source_folder), name, suffix=".inter.json", noun="split", form="published split"
+    )
     users, histories = read_histories(folder / f"{name}.inter.json")
     users = _user_ids(users, folder / f"{name}.user2id")
     index_paths = sorted(folder.glob(f"{glob.escape(name)}.index*.json"))
@@ -100,22 +103,6 @@ def import_published(
                 "another item; they keep them and are flagged"
             )
     return ImportedDomain(domain, codes)
-
-
-def _find_source(source: Path, name: str | None) -> tuple[Path, str]:
-    suffix = ".inter.json"
-    if source.is_file() and source.name.endswith(suffix):
-        return source.parent, name or source.name.removesuffix(suffix)
-    if not source.is_dir():
-        raise QBert4RecError(f"{source} is not a folder; give the folder that holds X{suffix}")
-    if name is None:
-        names = sorted(path.name.removesuffix(suffix) for path in source.glob(f"*{suffix}"))
-        if not names:
-            raise QBert4RecError(f"{source} has no *{suffix}; it is no published split")
-        if len(names) > 1:
-            raise QBert4RecError(f"{source} holds several splits ({', '.join(names)}); name one")
-        name = names[0]
-    return source, name
 
 
 def _user_ids(keys: list[str], path: Path) -> list[str]:

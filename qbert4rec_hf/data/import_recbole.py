@@ -16,6 +16,7 @@ from ..columns import ITEM_ID, TIMESTAMP, USER_ID
 from ..errors import QBert4RecError
 from .domain import Domain
 from .domain_info import DomainInfo
+from .import_folder import find_set
 from .imported_domain import ImportedDomain
 from .interaction_table import Numbered, gather_interactions
 from .recbole_benchmark import HISTORY, read_benchmark
@@ -67,24 +68,15 @@ def find_recbole(source: Path, name: str | None = None) -> tuple[Path, str]:
     Raises:
         QBert4RecError: there is none, or there are several and none is named.
     """
-    if source.is_file() and source.suffix == INTER:
-        return source.parent, name or _stem(source)
-    if not source.is_dir():
-        raise QBert4RecError(f"{source} is not a folder; give the folder that holds X{INTER}")
-    if name is None:
-        names = sorted({_stem(path) for path in source.glob(f"*{INTER}")})
-        if not names:
-            raise QBert4RecError(f"{source} has no *{INTER}; it is no data set in RecBole's form")
-        if len(names) > 1:
-            raise QBert4RecError(f"{source} holds several sets ({', '.join(names)}); name one")
-        name = names[0]
-    return source, name
+    return find_set(
+        source, name, suffix=INTER, noun="set", form="data set in RecBole's form", stem=_stem
+    )
 
 
-def _stem(path: Path) -> str:
-    stem = path.name.removesuffix(INTER)
-    base, _, part = stem.rpartition(".")
-    return base if base and part in PARTS else stem
+def _stem(name: str) -> str:
+    """X of `X` or `X.train` and the like."""
+    base, _, part = name.rpartition(".")
+    return base if base and part in PARTS else name
 
 
 def _inter_paths(folder: Path, name: str) -> list[Path]:

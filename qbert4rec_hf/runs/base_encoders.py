@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from transformers.utils import logging
 
-from ..columns import IMAGE_MODALITY, IMAGES, STRUCTURAL_MODALITY, TEXT, TEXT_MODALITY, TITLE
+from ..columns import STRUCTURAL_MODALITY
 from ..errors import QBert4RecError
 from ..features.encoder_set import EncoderSet
 from ..features.store import ItemFeatures, ModalityFeatures
 from ..features.structural import propagate
 from .base_model import PROPAGATED, SPECTRAL, BaseModel
-from .feature_settings import AUTO, NONE, EncoderSettings, FeatureSettings
+from .feature_settings import AUTO, NONE, FeatureSettings, has_content
 
 if TYPE_CHECKING:
     from ..data.domain import Domain
@@ -25,7 +25,6 @@ logger = logging.get_logger(__name__)
 
 # Where ready embeddings lie; each domain has its own.
 _PLACES = {"parquet": ("path",)}
-_COLUMNS = {TEXT_MODALITY: (TITLE, TEXT), IMAGE_MODALITY: (IMAGES,)}
 
 
 def check_features(base: BaseModel, settings: FeatureSettings) -> None:
@@ -35,7 +34,7 @@ def check_features(base: BaseModel, settings: FeatureSettings) -> None:
         QBert4RecError: names the encoder asked for and the model's.
     """
     encoders = base.encoders()
-    for modality, chosen in _chosen(settings).items():
+    for modality, chosen in settings.encoders.items():
         if chosen.kind in (AUTO, NONE) and not chosen.options:
             continue
         own = encoders.get(modality)
@@ -72,7 +71,7 @@ def base_encoders(
     Vectors are what they were. Which modalities are left out is up to `domain_features`.
     """
     found = dict(base.encoders(trust_remote_code=trust_remote_code))
-    for modality, chosen in _chosen(settings).items():
+    for modality, chosen in settings.encoders.items():
         if modality in found and chosen.options:
             found[modality] = _with_options(found[modality], chosen.options)
     return EncoderSet(found)
@@ -106,7 +105,7 @@ def domain_features(
     Raises:
         QBert4RecError: no item has anything that the model codes items from.
     """
-    chosen, notes = _chosen(settings), []
+    chosen, notes = settings.encoders, []
     used = {
         name: encoder
         for name, encoder in encoders.items()
@@ -124,8 +123,8 @@ def domain_features(
             f"no item of {domain.path} has any of {', '.join(encoders)}, which {base.name} codes "
             "items from; train this domain without --from"
         )
-    for name, columns in _COLUMNS.items():
-        if name not in encoders and _has_any(domain, columns):
+    for name in chosen:
+        if name not in encoders and has_content(domain, name):
             notes.append(
                 f"{domain.name} has {name} content, which the model was not trained on: left out."
             )
@@ -156,10 +155,6 @@ def _with_structure(
         features.with_modality(STRUCTURAL_MODALITY, empty),
         [f"The items have no structural features: {why}."],
     )
-
-
-def _chosen(settings: FeatureSettings) -> dict[str, EncoderSettings]:
-    return {TEXT_MODALITY: settings.text, IMAGE_MODALITY: settings.image}
 
 
 def _check_options(
@@ -196,12 +191,6 @@ def _with_options(own: FeatureEncoder, options: Mapping[str, Any]) -> FeatureEnc
     if words is not None:
         encoder.set_vocabulary(words)
     return encoder
-
-
-def _has_any(domain: Domain, columns: tuple[str, ...]) -> bool:
-    return any(
-        value is not None and len(value) for column in columns for value in domain.items[column]
-    )
 
 
 def _listed(encoders: EncoderSet) -> str:

@@ -22,6 +22,7 @@ from ..columns import (
 from ..errors import QBert4RecError
 from ..features.encoder_set import EncoderSet
 from ..files import fingerprint
+from ..fusion.configuration_fusion import QBert4RecFusionConfig
 from ..fusion.modeling_fusion import QBert4RecFusionModel
 from ..quantizer.modeling_quantizer import QBert4RecQuantizerModel
 from ..ranking.model_folder import find_model_folder, load_part
@@ -139,7 +140,8 @@ class BaseModel:
     @cached_property
     def modalities(self) -> Mapping[str, int]:
         """What fusion takes: modality -> length of its vectors."""
-        return dict(self.fusion().config.modalities)
+        # The configuration alone: this is asked whenever a run is opened.
+        return dict(load_part(QBert4RecFusionConfig, self.folder / FUSION_FOLDER).modalities)
 
     @cached_property
     def structure(self) -> str | None:

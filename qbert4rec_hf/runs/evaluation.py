@@ -16,6 +16,7 @@ from ..evaluation.result import EvaluationResult
 from ..files import write_json
 from ..ranking.ranker import Ranker
 from ..ranking.recommender import Recommender
+from .trained_split import TRAINED_SPLIT, check_split
 
 MODEL = "Q-BERT4Rec"
 WITH_GRAPH = "Q-BERT4Rec + item graph"
@@ -64,13 +65,14 @@ def evaluate_model(
         One result a system, the model first.
 
     Raises:
-        QBert4RecError: the domain has items that the model does not know, or nobody can be
-            evaluated on the split; says why.
+        QBert4RecError: the domain has items that the model does not know, nobody can be evaluated
+            on the split, or the model was trained on what this split holds out; says why.
     """
     recommender = Recommender.from_pretrained(model)
     loaded = Domain.load(domain)
     held_out = loaded.split().renumbered(_rows_in_catalog(loaded, recommender, domain))
     held_out.require_evaluated(split, domain)
+    check_split(recommender.info.get(TRAINED_SPLIT), loaded, split)
     return evaluate_systems(
         systems_of(recommender.ranker, held_out),
         held_out.histories(split),

@@ -25,6 +25,7 @@ logger = logging.get_logger(__name__)
 
 AUTO = "auto"
 NONE = "none"
+_COLUMNS = {TEXT_MODALITY: (TITLE, TEXT), IMAGE_MODALITY: (IMAGES,)}
 DEFAULT_ENCODERS = {TEXT_MODALITY: "tfidf", IMAGE_MODALITY: "pca_image"}
 
 
@@ -66,6 +67,11 @@ class FeatureSettings:
     structural: Literal["auto", "propagated", "spectral", "none"] = "auto"
     spectral_dim: int = 64
 
+    @property
+    def encoders(self) -> dict[str, EncoderSettings]:
+        """The settings of each modality that has an encoder."""
+        return {TEXT_MODALITY: self.text, IMAGE_MODALITY: self.image}
+
 
 def make_encoders(
     settings: FeatureSettings, domains: Sequence[Domain], *, seed: int = 0
@@ -83,7 +89,7 @@ def make_encoders(
     from ..features.encoder_set import EncoderSet
 
     encoders = {}
-    for modality, chosen in ((TEXT_MODALITY, settings.text), (IMAGE_MODALITY, settings.image)):
+    for modality, chosen in settings.encoders.items():
         kind = _default(modality, domains) if chosen.kind == AUTO else chosen.kind
         if kind != NONE:
             encoders[modality] = _make(kind, modality, chosen.options, seed)
@@ -99,7 +105,7 @@ def outside_files(settings: FeatureSettings) -> dict[str, str]:
     from ..features.pretrained import folder_fingerprint
 
     found = {}
-    for modality, chosen in ((TEXT_MODALITY, settings.text), (IMAGE_MODALITY, settings.image)):
+    for modality, chosen in settings.encoders.items():
         path, model = chosen.options.get("path"), chosen.options.get("model")
         if isinstance(path, str) and Path(path).is_absolute() and Path(path).exists():
             folder = Path(path).is_dir()
@@ -110,14 +116,20 @@ def outside_files(settings: FeatureSettings) -> dict[str, str]:
     return found
 
 
+def has_content(domain: Domain, modality: str) -> bool:
+    """Whether any item of a domain has something of a modality; addresses of pictures count."""
+    return any(
+        value is not None and len(value)
+        for column in _COLUMNS[modality]
+        for value in domain.items[column]
+    )
+
+
 def _default(modality: str, domains: Sequence[Domain]) -> str:
     if modality == IMAGE_MODALITY:
         return _default_of_images(domains)
-    for domain in domains:
-        for column in (TITLE, TEXT):
-            if any(value is not None and len(value) for value in domain.items[column]):
-                return DEFAULT_ENCODERS[modality]
-    return NONE
+    found = any(has_content(domain, modality) for domain in domains)
+    return DEFAULT_ENCODERS[modality] if found else NONE
 
 
 def _default_of_images(domains: Sequence[Domain]) -> str:
@@ -126,7 +138,7 @@ def _default_of_images(domains: Sequence[Domain]) -> str:
         if any(not is_url(image) for images in domain.items[IMAGES] for image in images):
             return DEFAULT_ENCODERS[IMAGE_MODALITY]
     for domain in domains:
-        if domain.items[IMAGES].map(len).any():
+        if has_content(domain, IMAGE_MODALITY):
             logger.warning(
                 f"{domain.name} lists pictures by their addresses only, so it runs without; "
                 f"`qbert4rec images {domain.path or 'DOMAIN'}` downloads them"

@@ -14,6 +14,7 @@ from ..errors import QBert4RecError
 from ..files import fingerprint
 from .base_model import BaseModel
 from .config import RunConfig
+from .feature_settings import outside_files
 from .manifest import folder_fingerprint
 from .staged import StagedFolder
 
@@ -35,6 +36,7 @@ class RunFolder(StagedFolder):
         super().__init__(folder)
         self.config = config
         self.trust_remote_code = trust_remote_code
+        self._splits: dict[str, Split] = {}
 
     @cached_property
     def target(self) -> Domain:
@@ -74,10 +76,6 @@ class RunFolder(StagedFolder):
         return self._splits[domain.name]
 
     @cached_property
-    def _splits(self) -> dict[str, Split]:
-        return {}
-
-    @cached_property
     def base_model(self) -> BaseModel | None:
         """The model that the run starts from; None where it trains all stages itself."""
         if self.config.from_model is None:
@@ -100,6 +98,14 @@ class RunFolder(StagedFolder):
         if self.base_model is not None:
             found[BASE_MODEL] = self.base_model.fingerprint
         return found
+
+    @cached_property
+    def encoder_files(self) -> dict[str, str]:
+        """Fingerprints of what encoder options name outside the domain folders.
+
+        Kept, since every later stage asks for the name of the features stage again and again.
+        """
+        return outside_files(self.config.features)
 
     @cached_property
     def pretrained_rows(self) -> np.ndarray | None:

@@ -10,9 +10,9 @@ from typing import Any
 
 from . import content_stages, report_stage, sequence_stages, takeover_stages
 from .base_model import STRUCTURE, TRAINED_ON
-from .feature_settings import outside_files
 from .run_folder import RunFolder
 from .staged import Stage
+from .trained_split import TRAINED_SPLIT, split_settings
 
 
 def run_stages(run: RunFolder) -> list[Stage]:
@@ -26,7 +26,8 @@ def run_stages(run: RunFolder) -> list[Stage]:
     from_content = config.semantic_ids.source == "quantizer"
     coded = ("features", "fusion", "quantizer") if from_content else ()
     named = coded or (("features",) if config.semantic_ids.needs_features else ())
-    pretrained = ("pretrain",) if keeps or config.pretrain.enabled else ()
+    # Never switched off where the model of --from takes its place: `RunConfig` refuses that.
+    pretrained = ("pretrain",) if config.pretrain.enabled else ()
     compared = (
         *(pretrained if keeps or config.evaluation.pretrained_only else ()),
         *(("from_scratch",) if pretrained and config.evaluation.from_scratch else ()),
@@ -38,7 +39,7 @@ def run_stages(run: RunFolder) -> list[Stage]:
     def features_settings() -> dict[str, Any]:
         return {
             **section("features")(),
-            "files": outside_files(config.features),
+            "files": run.encoder_files,
             "seed": config.seed,
         }
 
@@ -215,7 +216,10 @@ def _from_scratch(run: RunFolder, folder: Path) -> dict[str, Any]:
 def _model(run: RunFolder, folder: Path) -> dict[str, Any]:
     base, coder = run.base_model, None
     domains = [*(base.trained_on if base is not None else ()), *run.domains]
-    info: dict[str, Any] = {TRAINED_ON: list(dict.fromkeys(domains))}
+    info: dict[str, Any] = {
+        TRAINED_ON: list(dict.fromkeys(domains)),
+        TRAINED_SPLIT: split_settings(run.target.info),
+    }
     if base is not None:
         info["base_model"] = base.describe()
     if run.config.semantic_ids.source == "quantizer":

@@ -16,14 +16,13 @@ from transformers.utils import logging
 
 from ..columns import CATALOG_FILE, CATALOG_INFO_FILE, CODES, COLLIDES, DOMAIN, ITEM_ID, TITLE
 from ..errors import QBert4RecError
-from ..files import make_folder, read_json, write_json
+from ..files import make_folder
+from .catalogue_info import CatalogInfo
 from .catalogue_table import read_table, write_table
 from .collisions import check_codes
 from .tokenization_semantic_id import SPECIALS, level_name
 
 logger = logging.get_logger(__name__)
-
-FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -332,17 +331,13 @@ class ItemCatalog:
                 COLLIDES: self.collides,
             },
         )
-        write_json(
-            folder / CATALOG_INFO_FILE,
-            {
-                "format_version": FORMAT_VERSION,
-                "codebook_sizes": self.codebook_sizes,
-                "domains": self.domains,
-                "domain_sizes": self.domain_sizes,
-                "allow_shared": self.allow_shared,
-                "fingerprint": self.fingerprint,
-            },
-        )
+        CatalogInfo(
+            codebook_sizes=self.codebook_sizes,
+            domains=self.domains,
+            domain_sizes=self.domain_sizes,
+            allow_shared=self.allow_shared,
+            fingerprint=self.fingerprint,
+        ).save(folder / CATALOG_INFO_FILE)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> ItemCatalog:
@@ -353,22 +348,11 @@ class ItemCatalog:
         """
         folder = Path(folder)
         info_path, path = folder / CATALOG_INFO_FILE, folder / CATALOG_FILE
-        info = read_json(info_path)
-        if not isinstance(info, dict) or info.get("format_version") != FORMAT_VERSION:
-            raise QBert4RecError(
-                f"{info_path} is not a catalogue of format {FORMAT_VERSION}; copy the whole folder "
-                "again, or update qbert4rec_hf"
-            )
+        info = CatalogInfo.load(info_path)
+        item_ids, titles, domains, codes = read_table(path, len(info.codebook_sizes))
         try:
-            shape = [info[name] for name in ("codebook_sizes", "domains", "domain_sizes")]
-            allow_shared, expected = info["allow_shared"], info["fingerprint"]
-        except KeyError as error:
-            raise QBert4RecError(f"{info_path} lacks {error}; copy the whole folder") from None
-        if not all(isinstance(part, list) for part in shape):
-            raise QBert4RecError(f"{info_path} is damaged (sizes must be lists); copy it again")
-        item_ids, titles, domains, codes = read_table(path, len(shape[0]))
-        try:
-            catalog = cls(item_ids, titles, codes, *shape, allow_shared)
+            shape = (info.codebook_sizes, info.domains, info.domain_sizes)
+            catalog = cls(item_ids, titles, codes, *shape, info.allow_shared)
         except QBert4RecError as error:
             raise QBert4RecError(f"{path}: {error}") from None
         except (TypeError, ValueError) as error:
@@ -382,10 +366,11 @@ class ItemCatalog:
                 f"{path} row {row}: domain {domains[row]!r}, expected {names[row]!r}; the items of "
                 f"a domain stand together, in the order of {info_path}"
             )
-        if catalog.fingerprint != expected:
+        if catalog.fingerprint != info.fingerprint:
             raise QBert4RecError(
                 f"{path} and {info_path} do not belong together: the codes have the fingerprint "
-                f"{catalog.fingerprint}, expected {expected}; copy both from the same folder"
+                f"{catalog.fingerprint}, expected {info.fingerprint}; copy both from the same "
+                "folder"
             )
         return catalog
 

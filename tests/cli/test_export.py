@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_hub import FakeHub
 
 from qbert4rec_hf.cli.export import FORMATS
 from qbert4rec_hf.cli.main import main
 from qbert4rec_hf.data.codes import load_codes
 from qbert4rec_hf.data.domain import Domain
 from qbert4rec_hf.data.import_published import import_published
+from qbert4rec_hf.hub.push import push
 from qbert4rec_hf.semantic_ids.catalogue import ItemCatalog
 
 SAMPLE = Path(__file__).parents[2] / "examples" / "published_sample"
@@ -75,3 +77,30 @@ def test_every_format_is_explained(capsys):
     printed = capsys.readouterr().out
     for name in FORMATS:
         assert f"{name}: " in printed
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["recbole", "--seed", "3"],
+        ["recbole", "--codes", "lemb"],
+        ["published", "--benchmark"],
+        ["onnx", "--codes", "lemb"],
+    ],
+)
+def test_an_option_of_another_form_is_refused(sample, tmp_path, capsys, options):
+    target = tmp_path / "out"
+    assert main(["export", str(sample), "--output-dir", str(target), "--format", *options]) == 2
+    printed = capsys.readouterr().err
+    assert f"{options[1]} goes with --format" in printed and printed.count("\n") == 1
+    assert not target.exists()
+
+
+def test_a_domain_of_the_hub_comes_with_its_codes(sample, tmp_path, monkeypatch):
+    with FakeHub() as hub:
+        hub.connect(monkeypatch, tmp_path / "home")
+        push(sample, "shop/sample", private=True)
+        arguments = ["--output-dir", str(tmp_path / "out"), "--format", "published"]
+        assert main(["export", "shop/sample", *arguments]) == 0
+    imported = import_published(tmp_path / "out")
+    assert list(imported.codes) == list(load_codes(sample)) == ["lemb"]

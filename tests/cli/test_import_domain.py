@@ -40,3 +40,10 @@ def test_the_form_is_known_by_the_names_of_the_files(tmp_path, capsys):
     arguments = ["import", str(source), "--output-dir", str(tmp_path / "two"), "--format"]
     assert main([*arguments, "published"]) == 0
     assert Domain.load(tmp_path / "two").item_ids != Domain.load(tmp_path / "one").item_ids
+
+
+def test_an_option_without_effect_is_refused(tmp_path, capsys):
+    arguments = ["import", str(SAMPLE), "--output-dir", str(tmp_path / "sample")]
+    assert main([*arguments, "--tie-seed", "3"]) == 2
+    assert "--tie-seed orders equal time stamps" in capsys.readouterr().err
+    assert not (tmp_path / "sample").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from qbert4rec_hf.cli.main import main
@@ -91,6 +92,16 @@ def test_evaluate_agrees_with_the_report(run_folder, shop, tmp_path, capsys):
     assert main([*arguments, "--json", str(tmp_path)]) == 2
     captured = capsys.readouterr()
     assert f"cannot write {tmp_path}" in captured.err and "Popularity" in captured.out
+
+
+def test_evaluate_refuses_items_that_were_trained_on(run_folder, shop, tmp_path, capsys):
+    stamps = np.sort(Domain.load(shop).timestamps)
+    cuts = {"validation_from": int(stamps[len(stamps) // 4]), "test_from": int(np.median(stamps))}
+    Domain.load(shop).with_split("temporal", **cuts).save(tmp_path / "shop")
+    message = run_wrong(
+        capsys, "evaluate", str(run_folder / "model"), "--domain", str(tmp_path / "shop")
+    )
+    assert "the model was trained on" in message and "split leave_one_out" in message
 
 
 def test_recommend_prints_titles_and_scores(run_folder, shop, capsys):

@@ -69,3 +69,34 @@ def test_large_histories_are_written_group_by_group(domain, folder, monkeypatch)
     assert loaded.sequences()[1] == domain.sequences()[1]
     assert loaded.user_ids.tolist() == domain.user_ids.tolist()
     assert loaded.timestamps.tolist() == domain.timestamps.tolist()
+
+
+@pytest.mark.parametrize(
+    "name", ["images/007.png", "codes/lemb.parquet", "preparation.json", "codes/below"]
+)
+def test_files_from_elsewhere_are_not_copied_through_links(folder, tmp_path, name):
+    (tmp_path / "private").write_text("{}")
+    (tmp_path / "mine").mkdir()
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).symlink_to(tmp_path / ("mine" if name == "codes/below" else "private"))
+    with pytest.raises(QBert4RecError, match=f"{name} is a link to .*, outside") as caught:
+        Domain.load(folder).save(tmp_path / "copy")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "copy").exists()
+
+
+def test_links_inside_a_folder_and_in_the_cache_of_the_hub_are_followed(folder, tmp_path):
+    snapshot, blobs = tmp_path / "snapshots" / "c0ffee", tmp_path / "blobs"
+    shutil.copytree(folder, snapshot)
+    blobs.mkdir()
+    (blobs / "b10b").write_bytes(b"picture")
+    (snapshot / "images").mkdir()
+    (snapshot / "images" / "007.png").symlink_to("../../../blobs/b10b")
+    copy = Domain.load(snapshot).save(tmp_path / "copy")
+    assert (copy / "images" / "007.png").read_bytes() == b"picture"
+    (folder / "images").mkdir()
+    (folder / "other.png").write_bytes(b"another")
+    (folder / "images" / "007.png").symlink_to("../other.png")
+    copy = Domain.load(folder).save(tmp_path / "second")
+    assert (copy / "images" / "007.png").read_bytes() == b"another"
+    assert not (copy / "images" / "007.png").is_symlink()

@@ -96,3 +96,12 @@ def test_threads_are_the_runs_and_make_no_stage_outdated(run_copy, monkeypatch):
     finally:
         torch.set_num_threads(before)
     assert np.isfinite(run.seconds()["report"])
+
+
+def test_files_of_encoders_are_read_once(run_copy, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "qbert4rec_hf.runs.run_folder.outside_files", lambda settings: asked.append(settings) or {}
+    )
+    Run.open(run_copy).all()
+    assert len(asked) == 1
