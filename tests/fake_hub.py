@@ -191,6 +191,12 @@ class FakeHub:
 
     # -- what is there ---------------------------------------------------------------------------
 
+    def add_folder(self, repo_id: str, folder: Path, **about: Any) -> Repository:
+        """`add` with all files of a folder."""
+        found = (path for path in folder.rglob("*") if path.is_file())
+        files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+        return self.add(repo_id, files, **about)
+
     def add(
         self,
         repo_id: str,

@@ -84,8 +84,10 @@ for model in (qbert4rec_hf.QBert4RecModel, QBert4RecFusionModel, QBert4RecQuanti
 assert AutoModelForMaskedLM._model_mapping[QBert4RecConfig] is QBert4RecForMaskedLM
 assert TOKENIZER_MAPPING[QBert4RecConfig] is QBert4RecTokenizer
 qbert4rec_hf.register()
-# Pipelines, which load parts of torchvision, are told of ours when somebody uses them.
-import sys
+# Pipelines, which load parts of torchvision, are told of ours when somebody uses them, and not when
+# somebody only asks whether they are there.
+import importlib.util, sys
+assert importlib.util.find_spec("transformers.pipelines") is not None
 assert "transformers.pipelines" not in sys.modules
 from transformers.pipelines import PIPELINE_REGISTRY
 task = PIPELINE_REGISTRY.supported_tasks["next-item-recommendation"]

@@ -51,3 +51,12 @@ def masked_batch(model: QBert4RecForMaskedLM, items, hidden) -> dict[str, torch.
         "input_ids": tokens.masked_fill(hidden, model.config.mask_token_id),
         "labels": tokens.where(hidden, -100),
     }
+
+
+def brute_force(model: QBert4RecForMaskedLM, tokens: torch.Tensor) -> torch.Tensor:
+    """Log-probabilities `[items]` of the next item after one history, from the full logits."""
+    query = torch.full((1, 3), model.config.mask_token_id)
+    logits = model(torch.cat([tokens[None], query], dim=1)).logits[0, -3:].double()
+    codes = model.catalog_codes + torch.tensor(model.config.level_offsets)
+    total = sum(logits[level, codes[:, level]] for level in range(3))
+    return (total + (0 if model.item_bias is None else model.item_bias)).log_softmax(-1)

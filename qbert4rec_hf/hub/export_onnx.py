@@ -16,9 +16,8 @@ from transformers.utils import logging
 from ..data.export_folder import new_folder
 from ..errors import QBert4RecError
 from ..files import atomic_folder, write_json, write_text
-from ..ranking.model_folder import check_catalog, find_model_folder, load_part
+from ..ranking.model_folder import find_model_folder, open_sequence_model
 from ..semantic_ids.catalogue import ItemCatalog
-from ..semantic_ids.tokenization_semantic_id import QBert4RecTokenizer
 from ..sequence.modeling_qbert4rec import QBert4RecForMaskedLM
 
 logger = logging.get_logger(__name__)
@@ -90,8 +89,8 @@ def export_onnx(
         The folder.
 
     Raises:
-        QBert4RecError: no such model, onnx is not installed, the folder is not empty, or the
-            results differ.
+        QBert4RecError: no such model or one whose parts do not belong together, onnx is not
+            installed, the folder is not empty, or the results differ.
     """
     missing = [name for name in LIBRARIES if find_spec(name) is None]
     if missing:
@@ -100,10 +99,8 @@ def export_onnx(
         )
     output_dir, _ = new_folder(output_dir, None)
     folder = find_model_folder(model, **hub_arguments)
-    sequence_model = load_part(QBert4RecForMaskedLM, folder).float().eval()
-    catalog = ItemCatalog.load(folder)
-    check_catalog(sequence_model, catalog, str(folder))
-    tokenizer = load_part(QBert4RecTokenizer, folder)
+    sequence_model, catalog, tokenizer = open_sequence_model(folder)
+    sequence_model = sequence_model.float().eval()
     with atomic_folder(output_dir) as temporary:
         network = LevelLogits(sequence_model)
         _write_network(network, temporary / MODEL_FILE)

@@ -299,7 +299,10 @@ def read_json(find: Callable[[str], str | None], name: str) -> Any:
             found = json.load(file)
     except ValueError as error:
         raise ValueError(f"{path} is not valid JSON ({error}); fetch it again") from None
-    if found.get("format_version", FORMAT_VERSION) > FORMAT_VERSION:
+    version = found.get("format_version", FORMAT_VERSION) if isinstance(found, dict) else None
+    if not isinstance(version, int):
+        raise ValueError(f"{path} does not hold what belongs there; fetch it again")
+    if version > FORMAT_VERSION:
         raise ValueError(f"{path} is newer than this pipeline; fetch the folder's code again")
     return found
 

@@ -122,6 +122,9 @@ class NextItemRecommendationPipeline(Pipeline):
                 histories = {HISTORY: list(histories)}
             else:
                 histories = [self._row(history) for history in histories]
+        elif type(histories).__module__.partition(".")[0] == "datasets":
+            # The base class streams torch's datasets and generators, and knows no others.
+            histories = (row for row in histories)
         return super().__call__(histories, *args, **kwargs)
 
     @staticmethod
@@ -271,8 +274,16 @@ class NextItemRecommendationPipeline(Pipeline):
             if path is not None and (target / name).resolve() != Path(path).resolve():
                 (target / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target / name)
-        self.model.config.custom_pipelines = {self.task: dict(ENTRY)}
-        super().save_pretrained(save_directory, **kwargs)
+        # Named in the folder, and not in the model, which may be saved by itself afterwards.
+        config = self.model.config
+        before = getattr(config, "custom_pipelines", None)
+        config.custom_pipelines = {self.task: dict(ENTRY)}
+        try:
+            super().save_pretrained(save_directory, **kwargs)
+        finally:
+            del config.custom_pipelines
+            if before is not None:
+                config.custom_pipelines = before
 
 
 def _given(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -138,12 +138,6 @@ class ItemCoder:
             fixed=taken,
         ).codes
 
-    def code(
-        self, items: pd.DataFrame, images_root: str | os.PathLike | None, *, taken: np.ndarray
-    ) -> np.ndarray:
-        """`embed` and `assign` in one."""
-        return self.assign(self.embed(items, images_root)[0], taken)
-
     @torch.no_grad()
     def nearest(
         self, embeddings: torch.Tensor, codes: np.ndarray, candidates: np.ndarray, count: int

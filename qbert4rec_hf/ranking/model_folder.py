@@ -147,18 +147,7 @@ def open_model_folder(
     """
     folder = find_model_folder(model, **hub_arguments)
     info = read_recommender(folder)
-    if not (folder / CATALOG_INFO_FILE).exists():
-        raise QBert4RecError(
-            f"{folder} holds a sequence model and no catalogue ({CATALOG_INFO_FILE}), so nobody "
-            "knows its items; give the model folder of a run, or what Recommender.save_pretrained "
-            "wrote"
-        )
-    check_weights(folder)
-    sequence_model = load_part(QBert4RecForMaskedLM, folder)
-    catalog = ItemCatalog.load(folder)
-    check_catalog(sequence_model, catalog, str(folder))
-    tokenizer = load_part(QBert4RecTokenizer, folder)
-    check_vocabulary(folder, tokenizer, sequence_model.config)
+    sequence_model, catalog, tokenizer = open_sequence_model(folder)
     graph, card = folder / ITEM_GRAPH_FOLDER, folder / CARD_FILE
     return ModelFolder(
         model=sequence_model,
@@ -172,6 +161,30 @@ def open_model_folder(
         card=card.read_text(encoding="utf-8", errors="replace") if card.is_file() else None,
         new_items=NewItemIds.load(folder),
     )
+
+
+def open_sequence_model(
+    folder: Path,
+) -> tuple[QBert4RecForMaskedLM, ItemCatalog, QBert4RecTokenizer]:
+    """Opens the sequence model of a folder with its catalogue and tokenizer, which must fit it.
+
+    Raises:
+        QBert4RecError: one of them is missing or damaged, the weights are a pickle, or they do not
+            belong together.
+    """
+    if not (folder / CATALOG_INFO_FILE).exists():
+        raise QBert4RecError(
+            f"{folder} holds a sequence model and no catalogue ({CATALOG_INFO_FILE}), so nobody "
+            "knows its items; give the model folder of a run, or what Recommender.save_pretrained "
+            "wrote"
+        )
+    check_weights(folder)
+    model = load_part(QBert4RecForMaskedLM, folder)
+    catalog = ItemCatalog.load(folder)
+    check_catalog(model, catalog, str(folder))
+    tokenizer = load_part(QBert4RecTokenizer, folder)
+    check_vocabulary(folder, tokenizer, model.config)
+    return model, catalog, tokenizer
 
 
 def find_model_folder(model: str | os.PathLike, **hub_arguments: Any) -> Path:

@@ -9,6 +9,12 @@ from pathlib import Path
 from ..files import read_json, write_json
 
 TASK = "next-item-recommendation"
+# What config.json says of the pipeline; its own file says the same, and imports nothing of ours.
+ENTRY = {
+    "impl": "pipeline_recommendation.NextItemRecommendationPipeline",
+    "pt": ["AutoModelForMaskedLM"],
+    "type": "text",
+}
 # Data to this layer: files that are copied and never imported here.
 CODE_FILES = tuple(
     Path(__file__).parents[1] / "hub" / name
@@ -30,12 +36,5 @@ def add_pipeline_code(folder: str | os.PathLike) -> None:
     config = read_json(folder / "config.json")
     for code in CODE_FILES:
         shutil.copyfile(code, folder / code.name)
-    config["custom_pipelines"] = {
-        **config.get("custom_pipelines", {}),
-        TASK: {
-            "impl": "pipeline_recommendation.NextItemRecommendationPipeline",
-            "pt": ["AutoModelForMaskedLM"],
-            "type": "text",
-        },
-    }
+    config["custom_pipelines"] = {**config.get("custom_pipelines", {}), TASK: ENTRY}
     write_json(folder / "config.json", config)

@@ -98,13 +98,15 @@ class Recommender(LivingCatalogue):
             )
         self.model = model
         self.catalog = catalog
-        self.tokenizer = tokenizer or QBert4RecTokenizer.from_codebook_sizes(catalog.codebook_sizes)
+        if tokenizer is None:
+            tokenizer = QBert4RecTokenizer.from_codebook_sizes(catalog.codebook_sizes)
+        self.tokenizer = tokenizer
         self.domain = domain
         self.exclude_seen = exclude_seen
         self.coder = coder
         self.info = dict(info or {})
         self.card = card
-        self.new_items = new_items or NewItemIds()
+        self.new_items = NewItemIds() if new_items is None else new_items
         self._set_ranker(prior, weights)
 
     def _set_ranker(self, prior: ItemGraphPrior | None, weights: dict[str, float] | None) -> None:

@@ -180,15 +180,20 @@ class QBert4RecPreTrainedModel(PreTrainedModel):
         # Set afresh: a model that came from the Hub would go on pointing at its old repository.
         self.config.auto_map = dict(self._code)
         pipelines = getattr(self.config, "custom_pipelines", None)
-        if pipelines:
-            # A folder names no code that it lacks: a pipeline's is there if the pipeline is saved.
-            folder = Path(save_directory)
-            self.config.custom_pipelines = {
-                task: about
-                for task, about in pipelines.items()
-                if (folder / f"{about['impl'].partition('.')[0]}.py").is_file()
-            }
-        return super().save_pretrained(save_directory, **kwargs)
+        if not pipelines:
+            return super().save_pretrained(save_directory, **kwargs)
+        # A folder names no code that it lacks: a pipeline's is there if the pipeline is saved.
+        folder = Path(save_directory)
+        self.config.custom_pipelines = {
+            task: about
+            for task, about in pipelines.items()
+            if (folder / f"{about['impl'].partition('.')[0]}.py").is_file()
+        }
+        try:
+            return super().save_pretrained(save_directory, **kwargs)
+        finally:
+            # That folder lacks it, and the next one may have it.
+            self.config.custom_pipelines = pipelines
 
 
 class QBert4RecModel(QBert4RecPreTrainedModel):

@@ -24,7 +24,10 @@ class QBert4RecOrigin:
 
     def __init__(self, place: str | os.PathLike, **arguments: Any):
         self.place = str(place)
-        self._arguments = {name: arguments[name] for name in _ARGUMENTS if arguments.get(name)}
+        # `token=False` asks for no token at all, so only what is not given is left out.
+        self._arguments = {
+            name: arguments[name] for name in _ARGUMENTS if arguments.get(name) is not None
+        }
 
     def find(self, name: str) -> str | None:
         """The local path of a file, downloaded where that is needed.

@@ -13,10 +13,10 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ..columns import CARD_FILE
 from ..errors import QBert4RecError
-from ..files import read_json, write_text
+from ..files import write_text
 from ..hub_download import PICKLES
 from ..hub_errors import explained
-from ..ranking.pipeline_code import add_pipeline_code
+from ..ranking.pipeline_code import ENTRY, TASK, add_pipeline_code
 from ..ranking.recommender import Recommender
 
 IGNORE_FILE = ".gitignore"
@@ -53,7 +53,6 @@ class PushModelFolder(TrainerCallback):
     def __init__(self, recommender: Recommender):
         self.recommender = recommender
         self._written: Path | None = None
-        self._pipelines: dict[str, Any] = {}
 
     def on_train_begin(
         self,
@@ -94,7 +93,7 @@ class PushModelFolder(TrainerCallback):
         checkpoint = folder / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
         if (checkpoint / "config.json").is_file():
             add_pipeline_code(checkpoint)
-        self.recommender.model.config.custom_pipelines = dict(self._pipelines)
+        self.recommender.model.config.custom_pipelines = {TASK: dict(ENTRY)}
 
     def on_train_end(
         self, args: Arguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -105,7 +104,6 @@ class PushModelFolder(TrainerCallback):
     def _write(self, folder: Path) -> None:
         with tempfile.TemporaryDirectory() as temporary:
             whole = self.recommender.save_pretrained(Path(temporary) / "model")
-            self._pipelines = read_json(whole / "config.json").get("custom_pipelines", {})
             for path in sorted(whole.rglob("*")):
                 name = path.relative_to(whole)
                 if path.is_file() and not _of_the_trainer(name):

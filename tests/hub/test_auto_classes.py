@@ -94,13 +94,8 @@ def test_a_folder_gives_the_same_bits_without_the_package(folder, inputs, expect
 
 
 def test_a_private_repository_gives_the_same_bits(folder, inputs, expected, tmp_path):
-    files = {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
     with FakeHub() as hub:
-        wanted = hub.add("tester/camp", files, private=True).find("main").id
+        wanted = hub.add_folder("tester/camp", folder, private=True).find("main").id
         # What the main branch holds by now is no model.
         hub.add("tester/camp", {"config.json": b"{}", "catalog.parquet": b"", "catalog.json": b""})
         # Nobody is logged in: the token is an argument, and reaches the catalogue too.

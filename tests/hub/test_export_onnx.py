@@ -19,6 +19,7 @@ from qbert4rec_hf.errors import QBert4RecError
 from qbert4rec_hf.hub import export_onnx as module
 from qbert4rec_hf.hub.export_onnx import LevelLogits, export_onnx
 from qbert4rec_hf.ranking.recommender import Recommender
+from qbert4rec_hf.semantic_ids.tokenization_semantic_id import QBert4RecTokenizer
 
 for name in module.LIBRARIES:
     pytest.importorskip(name, reason="the extra 'onnx' is not installed")
@@ -132,6 +133,29 @@ def test_a_difference_is_found_and_nothing_left(model_folder, exported, tmp_path
     with pytest.raises(QBert4RecError, match="logits differ from the model's"):
         export_onnx(model_folder, tmp_path / "out")
     assert not list(tmp_path.iterdir())
+
+
+def test_weights_of_a_large_model_lie_beside_it(model_folder, exported, tmp_path, monkeypatch):
+    import onnxruntime
+
+    monkeypatch.setattr(module, "MAX_EMBEDDED_BYTES", 0)
+    folder = export_onnx(model_folder, tmp_path / "out")
+    more = {path.name for path in folder.iterdir()} - {path.name for path in exported.iterdir()}
+    assert more == {"model.onnx.data"}
+    # Found beside the network, wherever the folder is moved.
+    folder.rename(tmp_path / "moved")
+    assert onnxruntime.InferenceSession(str(tmp_path / "moved" / "model.onnx")).get_inputs()
+
+
+def test_parts_that_do_not_belong_together_are_refused(model_folder, tmp_path):
+    folder = shutil.copytree(model_folder, tmp_path / "model")
+    QBert4RecTokenizer.from_codebook_sizes([5, 4, 7]).save_pretrained(folder)
+    with pytest.raises(QBert4RecError, match=r"\[5, 4, 7\], the model \[5, 4, 6\]"):
+        export_onnx(folder, tmp_path / "out")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(QBert4RecError, match=r"pickle only \(pytorch_model.bin\)"):
+        export_onnx(folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_is_there_already_is_left_alone(model_folder, exported):

@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from datasets import Dataset
+from fake_hub import FakeHub
 from tiny_recommender import NUM_ITEMS, TITLES, tiny_recommender
 from tiny_sequence import SIZES, make_model
 from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
+from transformers.pipelines.pt_utils import KeyDataset
 
 from qbert4rec_hf.hub.pipeline_recommendation import ENTRY, NextItemRecommendationPipeline
 from qbert4rec_hf.ranking.pipeline_code import TASK, add_pipeline_code
@@ -112,6 +115,20 @@ def test_one_history_several_and_streams(recommend):
     assert recommend([]) == recommend([[]])[0]
 
 
+def test_datasets_stream(recommend):
+    table = Dataset.from_dict({"history": [["item-2", "item-8"], ["item-1"], []]})
+    expected = recommend([["item-2", "item-8"], ["item-1"], []])
+    for rows in (
+        table,
+        table["history"],
+        table.to_iterable_dataset(),
+        KeyDataset(table, "history"),
+    ):
+        streamed = recommend(rows)
+        assert not isinstance(streamed, list) and list(streamed) == expected
+    assert list(recommend(table.select([]))) == []
+
+
 @pytest.mark.parametrize(
     ("history", "arguments", "message"),
     [
@@ -165,6 +182,28 @@ def test_saved_and_opened_again(recommender, recommend, tmp_path):
     # The model alone, into a folder without the pipeline's code.
     again.model.save_pretrained(tmp_path / "alone")
     assert not json.loads((tmp_path / "alone" / "config.json").read_text()).get("custom_pipelines")
+
+
+@pytest.mark.parametrize("named", [None, {"other": {"impl": "other.Pipeline"}}])
+def test_saving_leaves_the_models_configuration_as_it_was(folder, tmp_path, named):
+    found = pipeline(TASK, model=str(folder))
+    if named is not None:
+        found.model.config.custom_pipelines = named
+    found.save_pretrained(tmp_path / "saved")
+    config = json.loads((tmp_path / "saved" / "config.json").read_text())
+    assert config["custom_pipelines"] == {TASK: ENTRY}
+    assert getattr(found.model.config, "custom_pipelines", None) == named
+
+
+def test_no_token_is_sent_where_none_is_wanted(folder, tmp_path, monkeypatch):
+    files = {name: (folder / name).read_bytes() for name in ("config.json", "model.safetensors")}
+    with FakeHub() as hub:
+        hub.connect(monkeypatch, tmp_path / "home")
+        repository = hub.add("tester/camp", {**files, "catalog.json": b"{}"})
+        model = AutoModelForMaskedLM.from_pretrained("tester/camp", token=False)
+        repository.private = True
+        with pytest.raises(OSError, match="tester/camp"):
+            model.origin.find("catalog.json")
 
 
 def test_a_model_from_memory_needs_its_folder(recommender, folder, recommend):
@@ -259,6 +298,11 @@ def _write(name, **fields):
             lambda f: (f / "new_items.json").write_text('{"neighbours": {"camp": {"x": ["y"]}}}'),
             "new_items.json names item 'x', which the catalogue lacks",
         ),
+        (
+            lambda f: (f / "recommender.json").write_text("[]"),
+            "recommender.json does not hold what belongs there; fetch it again",
+        ),
+        (_write("catalog.json", format_version="x"), "catalog.json does not hold what belongs"),
         (_write("item_graph/item_graph.json", files=["../../x"]), "not beside it"),
         (lambda f: (f / "recommender.json").write_text("{"), "recommender.json is not valid JSON"),
         (lambda f: make_model().save_pretrained(f), "are not those which the model ranks"),

@@ -9,6 +9,10 @@ from qbert4rec_hf.errors import QBert4RecError
 from qbert4rec_hf.ranking.item_coder import ItemCoder
 
 
+def coded(coder: ItemCoder, table, taken: np.ndarray) -> np.ndarray:
+    return coder.assign(coder.embed(table)[0], taken)
+
+
 def test_plain_rows_become_an_items_table():
     table = ItemCoder.table([{"item_id": "a", "title": "x"}, {"item_id": "b", "text": "one"}])
     assert table["text"].tolist() == [[], ["one"]]
@@ -30,12 +34,12 @@ def test_codes_avoid_what_is_taken_and_each_other(coder):
     table = ItemCoder.table(
         [{"item_id": f"n{i}", "title": "red tent", "text": ["a lamp"]} for i in range(8)]
     )
-    first = coder.code(table, None, taken=np.empty((0, 3), int))
+    first = coded(coder, table, np.empty((0, 3), int))
     assert len(np.unique(first, axis=0)) == 8
-    second = coder.code(table, None, taken=first)
+    second = coded(coder, table, first)
     assert len(np.unique(np.concatenate([first, second]), axis=0)) == 16
     # The closest ID goes to one of them; the same input gives the same IDs again.
-    np.testing.assert_array_equal(first, coder.code(table, None, taken=np.empty((0, 3), int)))
+    np.testing.assert_array_equal(first, coded(coder, table, np.empty((0, 3), int)))
 
 
 def test_neighbours_are_those_of_a_brute_force(coder):
@@ -70,5 +74,5 @@ def test_large_catalogues_are_looked_through_in_parts(coder, monkeypatch):
 
 
 def test_an_item_without_any_content_gets_an_id(coder):
-    codes = coder.code(ItemCoder.table([{"item_id": "bare"}]), None, taken=np.empty((0, 3), int))
+    codes = coded(coder, ItemCoder.table([{"item_id": "bare"}]), np.empty((0, 3), int))
     assert codes.shape == (1, 3)

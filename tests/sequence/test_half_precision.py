@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_sequence import SIZES, distinct_codes, make_model, tokens_of
+from tiny_sequence import SIZES, distinct_codes, make_model, masked_batch, tokens_of
+
+from qbert4rec_hf.sequence.modeling_qbert4rec import QBert4RecForMaskedLM
 
 EVERY_ITEM = SIZES[0] * SIZES[1] * SIZES[2]
 HALVES = [torch.bfloat16, torch.float16]
@@ -73,3 +75,22 @@ def test_losses_are_finite_with_rows_of_padding(dtype, objective):
         loss.backward()
         assert loss.isfinite()
         assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_a_folder_opened_in_half_precision(dtype, tmp_path):
+    model = make_model()
+    model.save_pretrained(tmp_path)
+    half = QBert4RecForMaskedLM.from_pretrained(tmp_path, dtype=dtype)
+    assert half.head.dense.weight.dtype == dtype
+    assert half.catalog_codes.dtype == torch.long
+    tokens = tokens_of(model, [[1, 2, 3]])
+    found = half.score_items(tokens)
+    assert found.dtype == torch.float32
+    assert (found - model.score_items(tokens)).abs().max() < 0.3
+    batch = masked_batch(model, [[0, 1, 2]], [[0, 0, 1]])
+    output = half(**batch)
+    assert output.logits.isfinite().all()
+    assert abs(output.loss - model(**batch).loss) < 0.3
+    half.train()(**batch).loss.backward()
+    assert half.head.dense.weight.grad.isfinite().all()
