@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 from transformers.utils import logging
 
+from qbert4rec_hf.features.progress import show_bars
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)
-def _own_verbosity():
-    """The command line turns transformers' log down for its whole process, fixtures included."""
+def _own_console():
+    """The command line sets logs and progress bars for its whole process, fixtures included."""
     logging.set_verbosity_warning()
+    logging.enable_progress_bar()
+    show_bars(None)
     yield
