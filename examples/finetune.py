@@ -108,6 +108,7 @@ def main() -> None:
         tokenizer=tokenizer,
         prior=ranker.prior,
         weights=ranker.weights,
+        seen_weight=ranker.seen_weight,
         exclude_seen=domain.info.exclude_seen,
     )
     print(f"saved {recommender.save_pretrained(output_dir / 'model')}")

@@ -59,6 +59,7 @@ def tiny_recommender(**fields) -> Recommender:
             histories, NUM_ITEMS, regularization=5.0, recency={ALL_ITEMS: 0.7, UNSEEN_ITEMS: 0.9}
         ),
         weights={ALL_ITEMS: 0.4, UNSEEN_ITEMS: 0.6},
+        seen_weight=0.3,
         exclude_seen=True,
         coder=ItemCoder(
             encoders,

@@ -133,6 +133,7 @@ def codes_row(
         "epochs": settings.epochs,
         "validation_NDCG@10": training.best,
         "prior_weights": fitted.ranker.weights,
+        "seen_weight": fitted.ranker.seen_weight,
     }
     return {
         "": Ranker(model).scores_by_protocol,

@@ -98,6 +98,7 @@ class NextItemRecommendationPipeline(Pipeline):
         self.graph = PipelineGraph.load(self._find, len(self.catalog.item_ids))
         self.new_items = PipelineNewItems.load(self._find, self.catalog)
         self.weights = self.catalog.settings.get("prior_weights") or {}
+        self.seen_weight = self.catalog.settings.get("seen_weight", 1.0)
 
     def _find(self, name: str) -> str | None:
         """The local path of a file of the model folder."""
@@ -195,10 +196,13 @@ class NextItemRecommendationPipeline(Pipeline):
         domain_ids = rows.new_full((len(rows),), self.catalog.number)
         scores = self.model.score_items(**inputs, domain_ids=domain_ids)[:, self.catalog.rows]
         scores = self._mixed(scores.exp(), rows, UNSEEN_ITEMS if exclude_seen else ALL_ITEMS)
+        # One column in front takes the padding.
+        seen = torch.zeros(len(rows), scores.shape[1] + 1, dtype=bool, device=scores.device)
+        seen = seen.scatter(1, rows, True)[:, 1:]
         if exclude_seen:
-            # One column in front takes the padding.
-            seen = torch.zeros(len(rows), scores.shape[1] + 1, dtype=bool, device=scores.device)
-            scores = scores.masked_fill(seen.scatter(1, rows, True)[:, 1:], -torch.inf)
+            scores = scores.masked_fill(seen, -torch.inf)
+        else:
+            scores = torch.where(seen, scores * self.seen_weight, scores)
         forbidden = self._forbidden(allowed_items, blocked_items)
         if forbidden is not None:
             scores = scores.masked_fill(forbidden.to(scores.device), -torch.inf)

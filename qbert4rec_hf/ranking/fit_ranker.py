@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import QBert4RecError
 from .item_graph import ItemGraphPrior
 from .item_graph_tuning import RECENCIES, REGULARIZATIONS, GraphTrial, tune_item_graph
-from .mixture import WEIGHTS, MixtureChoice
+from .mixture import SEEN_WEIGHTS, WEIGHTS, MixtureChoice
 from .ranker import Ranker
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ class RankingSettings:
         regularizations: ridge penalties to try on validation; a single one is taken as it is.
         recencies: weights of one step back to try on validation.
         weights: shares of the prior to try on validation.
+        seen_weights: what to multiply seen items' scores by where they are ranked too, to try on
+            validation.
         max_per_row: weights that the sparse graph keeps an item.
         max_users: validation users that the search looks at.
 
@@ -37,6 +39,7 @@ class RankingSettings:
     regularizations: list[float] = field(default_factory=lambda: list(REGULARIZATIONS))
     recencies: list[float] = field(default_factory=lambda: list(RECENCIES))
     weights: list[float] = field(default_factory=lambda: list(WEIGHTS))
+    seen_weights: list[float] = field(default_factory=lambda: list(SEEN_WEIGHTS))
     max_per_row: int = 300
     max_users: int = 10_000
 
@@ -45,6 +48,7 @@ class RankingSettings:
             ("regularizations", lambda value: value > 0, "above 0"),
             ("recencies", lambda value: 0 < value <= 1, "above 0 and at most 1"),
             ("weights", lambda value: 0 <= value <= 1, "from 0 to 1"),
+            ("seen_weights", lambda value: 0 <= value <= 1, "from 0 to 1"),
         ):
             values = getattr(self, name)
             if not values or not all(map(fits, values)):
@@ -129,6 +133,7 @@ def fit_ranker(
             split.histories("validation"),
             split.targets("validation"),
             weights=settings.weights,
+            seen_weights=settings.seen_weights,
             recencies=settings.recencies,
             max_users=settings.max_users,
         )

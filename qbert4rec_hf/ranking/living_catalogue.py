@@ -1,7 +1,8 @@
-"""What happens to a recommender between two trainings: items join, the log grows."""
+"""What happens to a recommender between two trainings: items join, the log grows, a shop opens."""
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,20 +13,23 @@ import torch
 from ..columns import IMAGES, ITEM_ID, TEXT, TITLE
 from ..data.domain import Domain
 from ..errors import QBert4RecError
+from ..semantic_ids.catalogue import ItemCatalog
 from .item_graph import ItemGraphPrior
 from .new_items import NEIGHBOURS, NewItemIds
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import pandas as pd
 
-    from ..semantic_ids.catalogue import ItemCatalog
+    from ..data.streamed_domain import StreamedDomain
     from ..sequence.modeling_qbert4rec import QBert4RecForMaskedLM
     from .item_coder import ItemCoder
     from .ranker import Ranker
 
 
 class LivingCatalogue:
-    """`add_items` and `update` of a `Recommender`."""
+    """`add_items`, `update` and `for_domain` of a `Recommender`."""
 
     model: QBert4RecForMaskedLM
     catalog: ItemCatalog
@@ -65,6 +69,15 @@ class LivingCatalogue:
             QBert4RecError: the model has no encoders (its semantic IDs were imported, or it was
                 trained on interactions alone), an id is in the catalogue already, or no free
                 semantic ID is left.
+
+        Example:
+            >>> from qbert4rec_hf import Recommender
+            >>> recommender = Recommender.from_pretrained("demo/run/model")
+            >>> before = len(recommender.items)
+            >>> bowl = {"item_id": "bowl-7", "title": "Enamel bowl", "text": ["a bowl for all"]}
+            >>> (semantic_id,) = recommender.add_items([bowl])
+            >>> len(recommender.items) - before, recommender.items.decode(semantic_id)
+            (1, ['bowl-7'])
         """
         if neighbours < 0:
             raise QBert4RecError(f"neighbours must be 0 or more, got {neighbours}")
@@ -93,7 +106,7 @@ class LivingCatalogue:
         prior = self.ranker.prior
         if prior is not None:
             prior = prior.extended(len(frame))
-        self._set_ranker(prior, self.ranker.weights)
+        self._set_ranker(prior, self.ranker.weights, self.ranker.seen_weight)
         return [self.items.encode(item_id) for item_id in item_ids]
 
     def _neighbours(
@@ -130,6 +143,16 @@ class LivingCatalogue:
 
         Raises:
             QBert4RecError: an item that the catalogue lacks (`add_items` first), or wrong columns.
+
+        Example:
+            >>> import pandas as pd
+            >>> from qbert4rec_hf import Recommender
+            >>> recommender = Recommender.from_pretrained("demo/run/model")
+            >>> first, second = recommender.items.item_ids[:2]
+            >>> log = pd.DataFrame({"user_id": ["ann", "ann", "bob"], "timestamp": [1, 2, 3]})
+            >>> recommender.update(log.assign(item_id=[first, second, first]))
+            >>> recommender.recommend([], top_k=1)[0].item_id == first  # the most popular one now
+            True
         """
         import pandas as pd
 
@@ -151,4 +174,44 @@ class LivingCatalogue:
         refitted = ItemGraphPrior.fit(histories, len(self.items.item_ids), **settings)
         if prior is not None:
             refitted = refitted.with_recency(prior.recency)
-        self._set_ranker(refitted, self.ranker.weights)
+        self._set_ranker(refitted, self.ranker.weights, self.ranker.seen_weight)
+
+    def for_domain(self, domain: Domain | StreamedDomain) -> Self:
+        """The same model with the items of another domain, coded by their content alone.
+
+        Nothing is trained: the codes mean to the model what they mean to it here. It is the start
+        of a fine-tuning, and of use at once. The item graph stays behind; `update` fits one to a
+        log of the new domain.
+
+        Args:
+            domain: the other domain.
+
+        Raises:
+            QBert4RecError: the model has no encoders (its semantic IDs were imported, or it was
+                trained on interactions alone), or there are more items than semantic IDs.
+        """
+        if self.coder is None:
+            raise QBert4RecError(
+                "this model has no fusion and quantizer (its semantic IDs were imported), so it "
+                "cannot code the items of another domain; train it through all stages"
+            )
+        embeddings, _ = self.coder.embed(domain.items, domain.path)
+        none = np.empty((0, len(self.catalog.codebook_sizes)), dtype=np.int64)
+        codes = self.coder.assign(embeddings, none)
+        catalog = ItemCatalog(
+            domain.item_ids,
+            domain.items[TITLE].tolist(),
+            codes,
+            self.catalog.codebook_sizes,
+            [domain.name],
+            [len(domain)],
+        )
+        model = copy.deepcopy(self.model)
+        model.set_catalog(torch.from_numpy(catalog.codes), num_items=[len(domain)])
+        return type(self)(
+            model,
+            catalog,
+            tokenizer=self.tokenizer,
+            exclude_seen=domain.info.exclude_seen,
+            coder=self.coder,
+        )

@@ -12,13 +12,23 @@ import torch
 from torch import Tensor
 
 from ..errors import QBert4RecError
-from .ranks import PROTOCOLS, UNSEEN_ITEMS, discounted_gain, target_ranks
+from .ranks import (
+    ALL_ITEMS,
+    PROTOCOLS,
+    UNSEEN_ITEMS,
+    discounted_gain,
+    ranks_by_seen_weight,
+    target_ranks,
+)
 
 if TYPE_CHECKING:
     from ..data.sequences import Sequences
 
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """The grid on which the prior's weight is chosen."""
+
+SEEN_WEIGHTS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.0)
+"""The grid on which the weight of seen items is chosen."""
 
 
 def prior_distribution(prior_scores: np.ndarray | Tensor) -> Tensor:
@@ -87,12 +97,14 @@ class MixtureTrial:
         protocol: `all_items` or `unseen_items`.
         weight: share of the prior.
         recency: the prior's weight of one step back.
+        seen_weight: what the scores of the history's own items are multiplied by.
         ndcg: mean over the validation users looked at.
     """
 
     protocol: str
     weight: float
     recency: float
+    seen_weight: float
     ndcg: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -107,11 +119,14 @@ class MixtureChoice:
     Attributes:
         weights: protocol -> weight.
         recencies: protocol -> recency.
+        seen_weight: what the scores of the history's own items are multiplied by where they are
+            ranked too (`all_items`).
         trials: every setting tried.
     """
 
     weights: dict[str, float]
     recencies: dict[str, float]
+    seen_weight: float = 1.0
     trials: list[MixtureTrial] = field(default_factory=list)
 
 
@@ -119,30 +134,34 @@ def choose_mixture(
     batches: Iterable[tuple[Tensor, dict[float, np.ndarray], np.ndarray, Sequences]],
     *,
     weights: Sequence[float] = WEIGHTS,
+    seen_weights: Sequence[float] = SEEN_WEIGHTS,
     k: int = 10,
 ) -> MixtureChoice:
-    """Chooses the prior's weight and recency by NDCG@k on validation users, for both protocols.
+    """Chooses the mixture by NDCG@k on validation users, for both protocols.
 
     Recency is chosen here and not on the prior alone: beside a model that knows the latest items
     well, the prior does best with another one than by itself.
 
     The maximum lies on a plateau whose ends differ by less than chance. Of all settings that
     validation cannot tell from the best one (a paired difference of at most one standard error)
-    the one with the smallest weight is taken: the model is not handed less than it earns.
+    that one is taken which changes least: seen items as they are, then the smallest share of the
+    prior, so that the model is not handed less than it earns.
 
     Args:
         batches: yields `(log_probabilities [batch, items], prior scores [batch, items] by recency,
             targets [batch], histories)` of validation users; only ranks are kept, so any number
             of users fits.
-        weights: grid.
+        weights: grid of the prior's share.
+        seen_weights: grid of what seen items' scores are multiplied by where they are ranked.
         k: cut-off.
 
     Raises:
-        QBert4RecError: there are no validation users, or no weights to choose from.
+        QBert4RecError: there are no validation users, or nothing to choose from.
     """
-    if not weights:
-        raise QBert4RecError("weights holds no weight to choose from")
-    collected: dict[tuple[str, float, float], list[np.ndarray]] = defaultdict(list)
+    for name, grid in (("weights", weights), ("seen_weights", seen_weights)):
+        if not grid:
+            raise QBert4RecError(f"{name} holds nothing to choose from")
+    collected: dict[tuple[str, float, float, float], list[np.ndarray]] = defaultdict(list)
     users = 0
     for log_probabilities, prior_scores, targets, histories in batches:
         users += len(targets)
@@ -153,28 +172,31 @@ def choose_mixture(
             prior = prior.masked_fill(log_probabilities == -torch.inf, 0.0)
             for weight in weights:
                 mixed = torch.lerp(probabilities, prior, weight)
-                for protocol in PROTOCOLS:
-                    seen = histories if protocol == UNSEEN_ITEMS else None
-                    ranks = target_ranks(mixed, targets, seen)
-                    collected[protocol, weight, recency].append(discounted_gain(ranks, k))
+                unseen = target_ranks(mixed, targets, histories)
+                collected[UNSEEN_ITEMS, weight, recency, 1.0].append(discounted_gain(unseen, k))
+                every = ranks_by_seen_weight(mixed, targets, histories, seen_weights)
+                for seen_weight, ranks in zip(seen_weights, every, strict=True):
+                    key = (ALL_ITEMS, weight, recency, seen_weight)
+                    collected[key].append(discounted_gain(ranks, k))
     if users == 0:
         raise QBert4RecError("no validation users to choose the prior's weight on")
     gains = {setting: np.concatenate(parts) for setting, parts in collected.items()}
-    best = {protocol: _smallest_of_the_best(gains, protocol) for protocol in PROTOCOLS}
+    best = {protocol: _least_of_the_best(gains, protocol) for protocol in PROTOCOLS}
     return MixtureChoice(
-        weights={protocol: float(weight) for protocol, (weight, _) in best.items()},
-        recencies={protocol: float(recency) for protocol, (_, recency) in best.items()},
+        weights={protocol: float(weight) for protocol, (weight, _, _) in best.items()},
+        recencies={protocol: float(recency) for protocol, (_, recency, _) in best.items()},
+        seen_weight=float(best[ALL_ITEMS][2]),
         trials=[
-            MixtureTrial(protocol, float(weight), float(recency), float(gain.mean()))
-            for (protocol, weight, recency), gain in gains.items()
+            MixtureTrial(setting[0], *map(float, setting[1:]), float(gain.mean()))
+            for setting, gain in gains.items()
         ],
     )
 
 
-def _smallest_of_the_best(
-    gains: dict[tuple[str, float, float], np.ndarray], protocol: str
-) -> tuple[float, float]:
-    """Weight and recency by the one-standard-error rule; `gains` are `[users]` a setting."""
+def _least_of_the_best(
+    gains: dict[tuple[str, float, float, float], np.ndarray], protocol: str
+) -> tuple[float, float, float]:
+    """Weight, recency and seen weight by the one-standard-error rule; `gains` are `[users]`."""
     of_protocol = {key[1:]: gain for key, gain in gains.items() if key[0] == protocol}
     best = max(of_protocol.values(), key=np.mean)
 
@@ -183,4 +205,6 @@ def _smallest_of_the_best(
         return loss.mean() <= loss.std() / np.sqrt(len(loss))
 
     candidates = [setting for setting, gain in of_protocol.items() if cannot_be_told_apart(gain)]
-    return min(candidates, key=lambda setting: (setting[0], -of_protocol[setting].mean()))
+    return min(
+        candidates, key=lambda setting: (-setting[2], setting[0], -of_protocol[setting].mean())
+    )

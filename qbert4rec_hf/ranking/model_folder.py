@@ -24,8 +24,8 @@ from ..errors import QBert4RecError
 from ..features.encoder_set import EncoderSet
 from ..files import atomic_folder, write_json, write_text
 from ..fusion.modeling_fusion import QBert4RecFusionModel
-from ..hub_download import find_folder
-from ..hub_folders import MODEL
+from ..hub_files.download import find_folder
+from ..hub_files.folders import MODEL
 from ..quantizer.modeling_quantizer import QBert4RecQuantizerModel
 from ..semantic_ids.catalogue import ItemCatalog
 from ..semantic_ids.tokenization_semantic_id import QBert4RecTokenizer
@@ -55,6 +55,7 @@ class ModelFolder:
         tokenizer: of the same codebooks.
         prior: item graph of the domain, or None.
         weights: share of the prior for each protocol.
+        seen_weight: what the scores of a history's items are multiplied by where they are ranked.
         coder: encoders, fusion and quantizer, or None where semantic IDs were imported.
         info: domain, exclude_seen and what else `recommender.json` holds.
         card: text of the model card, or None.
@@ -66,6 +67,7 @@ class ModelFolder:
     tokenizer: QBert4RecTokenizer
     prior: ItemGraphPrior | None = None
     weights: dict[str, float] | None = None
+    seen_weight: float = 1.0
     coder: ItemCoder | None = None
     info: dict[str, Any] = field(default_factory=dict)
     card: str | None = None
@@ -124,6 +126,7 @@ def write_parts(
         "format_version": RECOMMENDER_FORMAT,
         "catalog_fingerprint": parts.model.config.catalog_fingerprint,
         "prior_weights": parts.weights,
+        "seen_weight": parts.seen_weight,
     }
     write_json(folder / RECOMMENDER_FILE, info)
     if parts.card is not None:
@@ -155,6 +158,8 @@ def open_model_folder(
         tokenizer=tokenizer,
         prior=ItemGraphPrior.load(graph) if graph.is_dir() else None,
         weights=info.pop("prior_weights", None),
+        # Folders of before this existed ranked seen items as they are.
+        seen_weight=info.pop("seen_weight", 1.0),
         coder=_open_coder(folder, trust_remote_code),
         info=info,
         # A card that some editor saved in another encoding is no reason not to recommend.

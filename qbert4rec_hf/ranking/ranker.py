@@ -12,9 +12,9 @@ from ..errors import QBert4RecError
 from ..sequence.histories import encode_histories
 from .item_graph import ItemGraphPrior
 from .item_graph_tuning import RECENCIES
-from .mixture import WEIGHTS, MixtureChoice, choose_mixture, mix
+from .mixture import SEEN_WEIGHTS, WEIGHTS, MixtureChoice, choose_mixture, mix
 from .new_items import NewItems
-from .ranks import ALL_ITEMS, PROTOCOLS
+from .ranks import ALL_ITEMS, PROTOCOLS, scale_seen
 
 if TYPE_CHECKING:
     from ..data.sequences import Sequences
@@ -29,6 +29,8 @@ class Ranker:
         prior: fitted on the same domain's training histories; optional.
         weights: share of the prior for each protocol (`all_items`, `unseen_items`).
         domain: number of the domain in the model's catalogue.
+        seen_weight: where items of the history are ranked too (`all_items`), their scores are
+            multiplied by it.
         new_items: items that the model was not trained on; each scores like the mean of its
             neighbours, in the graph as long as that knows no interaction of it.
 
@@ -43,6 +45,7 @@ class Ranker:
         weights: dict[str, float] | None = None,
         *,
         domain: int = 0,
+        seen_weight: float = 1.0,
         new_items: NewItems | None = None,
     ):
         sizes = model.config.num_items
@@ -59,6 +62,7 @@ class Ranker:
         self.prior = prior
         self.weights = dict.fromkeys(PROTOCOLS, 0.0) if weights is None else dict(weights)
         self.domain = domain
+        self.seen_weight = seen_weight
         self.new_items = new_items
         self._new_to_prior = new_items
         if new_items is not None and prior is not None:
@@ -116,17 +120,21 @@ class Ranker:
         targets: np.ndarray,
         *,
         weights: Collection[float] = WEIGHTS,
+        seen_weights: Collection[float] = SEEN_WEIGHTS,
         recencies: Collection[float] = RECENCIES,
         batch_size: int = 256,
         max_users: int = 10_000,
         seed: int = 0,
     ) -> MixtureChoice:
-        """Chooses the prior's weight and recency on validation users and keeps them.
+        """Chooses the prior's weight and recency, and what becomes of seen items, and keeps them.
+
+        All on validation users.
 
         Args:
             histories: what is known before each validation target.
             targets: `[users]` item rows of the domain.
-            weights: the grid of weights.
+            weights: the grid of the prior's share.
+            seen_weights: the grid of the weight of seen items.
             recencies: the grid of recencies.
             batch_size: users scored at a time.
             max_users: users to look at, drawn with `seed`.
@@ -141,8 +149,10 @@ class Ranker:
         choice = choose_mixture(
             self._validation_batches(histories, targets, np.sort(users), recencies, batch_size),
             weights=tuple(weights),
+            seen_weights=tuple(seen_weights),
         )
         self.weights = dict(choice.weights)
+        self.seen_weight = choice.seen_weight
         self.prior = self.prior.with_recency(choice.recencies)
         return choice
 
@@ -177,4 +187,6 @@ class Ranker:
             # One added to every count, so that items without interactions stay candidates.
             popularity = torch.from_numpy(self.prior.popularity).to(scores) + 1
             scores[empty] = popularity / popularity.sum()
+        if protocol == ALL_ITEMS and self.seen_weight != 1:
+            scores = scale_seen(scores, histories, self.seen_weight)
         return scores

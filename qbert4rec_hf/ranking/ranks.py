@@ -11,6 +11,8 @@ from torch import Tensor
 from ..errors import QBert4RecError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..data.sequences import Sequences
 
 ALL_ITEMS = "all_items"
@@ -78,6 +80,62 @@ def target_ranks(
         missed[row[item == targets[row]]] = True
     ranks = torch.where(missed, num_items + 1, ranks)
     return ranks.cpu().numpy().astype(np.int64)
+
+
+def ranks_by_seen_weight(
+    scores: Tensor, targets: np.ndarray | Tensor, histories: Sequences, weights: Sequence[float]
+) -> np.ndarray:
+    """`target_ranks` of `scale_seen(scores, histories, weight)` for every weight.
+
+    The catalogue is compared once: a weight changes nothing but the few seen items, and the target
+    where it is one of them.
+
+    Args:
+        scores: `[batch, items]`, as in `scale_seen`.
+        targets: `[batch]` item rows.
+        histories: `[batch]`, one sequence a row.
+        weights: what seen items' scores are multiplied by.
+
+    Returns:
+        `[weights, batch]` int64.
+    """
+    targets = torch.as_tensor(targets, dtype=torch.long, device=scores.device)
+    row, item = _positions(histories, *scores.shape, scores.device)
+    seen = scores[row, item]
+    at_target = scores.gather(1, targets[:, None])[:, 0]
+    repeated = torch.zeros_like(targets, dtype=torch.bool)
+    repeated[row[item == targets[row]]] = True
+    unseen = (scores >= at_target[:, None]).sum(dim=1)
+    unseen = unseen.index_add(0, row, -(seen >= at_target[row]).long())
+    found = []
+    for weight in weights:
+        weighted = torch.where(seen == -torch.inf, seen, seen * weight)
+        ranks = unseen.index_add(0, row, (weighted >= at_target[row]).long())
+        ranks[at_target == -torch.inf] = scores.shape[1] + 1
+        again = repeated.nonzero()[:, 0].cpu().numpy()
+        if len(again):
+            part = scale_seen(scores[again], histories.take(again), weight)
+            ranks[again] = torch.from_numpy(target_ranks(part, targets[again])).to(ranks.device)
+        found.append(ranks)
+    return torch.stack(found).cpu().numpy().astype(np.int64)
+
+
+def scale_seen(scores: Tensor, histories: Sequences, weight: float) -> Tensor:
+    """A copy of `scores` in which those of each row's own items are multiplied by `weight`.
+
+    Args:
+        scores: `[batch, items]`, none below zero save minus infinity, which stays.
+        histories: `[batch]`, one sequence a row.
+        weight: 0 puts seen items last, 1 changes nothing.
+
+    Raises:
+        QBert4RecError: there is not one sequence a row, or an item is outside the catalogue.
+    """
+    row, item = _positions(histories, *scores.shape, scores.device)
+    scores = scores.clone()
+    kept = scores[row, item]
+    scores[row, item] = torch.where(kept == -torch.inf, kept, kept * weight)
+    return scores
 
 
 def discounted_gain(ranks: np.ndarray, k: int) -> np.ndarray:

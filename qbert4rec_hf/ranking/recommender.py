@@ -2,56 +2,68 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
 from transformers.utils import logging
 
-from ..columns import TITLE
 from ..data.sequences import Sequences
 from ..errors import QBert4RecError
-from ..hub_folders import MODEL
-from ..hub_upload import plan_folder, upload
+from ..hub_files.folders import MODEL
+from ..hub_files.plan import plan_folder
+from ..hub_files.upload import upload
 from ..semantic_ids.catalogue import ItemCatalog
 from ..semantic_ids.tokenization_semantic_id import QBert4RecTokenizer
 from ..sequence.modeling_qbert4rec import QBert4RecForMaskedLM
 from .item_coder import ItemCoder
 from .item_graph import ItemGraphPrior
 from .item_graph_files import MAX_SHARD_SIZE
-from .living_catalogue import LivingCatalogue
 from .model_folder import ModelFolder, open_model_folder, write_model_folder, write_parts
 from .new_items import NewItemIds
+from .previewed_catalogue import PreviewedCatalogue
 from .ranker import Ranker
 from .ranks import ALL_ITEMS, UNSEEN_ITEMS
-from .recommendation import Recommendation
+from .recommendation import Recommendation, RecommendationLists, Recommendations
+from .recommender_html import recommender_html
 from .top_k import NO_ITEM
 from .top_k import top_k as best_items
-
-if TYPE_CHECKING:
-    from ..data.domain import Domain
 
 logger = logging.get_logger(__name__)
 
 BATCH_SIZE = 256
 
 
-class Recommender(LivingCatalogue):
-    """A model, its catalogue and everything needed to code new items.
+class Recommender(PreviewedCatalogue):
+    """Recommends what people take next: item ids in, ranked items out.
+
+    It holds a model, its catalogue and everything needed to code new items. A finished run has one
+    in its folder `model/`, and `Recommender.from_pretrained("run/model")` opens it.
 
     Example:
-        ```python
-        from qbert4rec_hf import Recommender
-
-        recommender = Recommender.from_pretrained("demo/run/model")
-        for item in recommender.recommend(["ITEM-1", "ITEM-2"], top_k=5):
-            print(f"{item.score:.3f}  {item.item_id}  {item.title}")
-        ```
+        >>> from qbert4rec_hf import ItemGraphPrior, QBert4RecConfig, QBert4RecForMaskedLM
+        >>> from qbert4rec_hf import ItemCatalog, Recommender, Sequences
+        >>> import torch
+        >>> titles, codes = ["Tea", "Pot", "Mug"], torch.tensor([[0, 0], [0, 1], [1, 1]])
+        >>> catalog = ItemCatalog(
+        ...     ["tea", "pot", "mug"], titles, codes.numpy(), [2, 2], ["teashop"], [3]
+        ... )
+        >>> model = QBert4RecForMaskedLM(QBert4RecConfig(codebook_sizes=[2, 2], hidden_size=8))
+        >>> model.set_catalog(codes)
+        >>> log = Sequences.from_lists([[0, 1], [0, 1, 2], [1, 0]])
+        >>> prior = ItemGraphPrior.fit(log, num_items=3)
+        >>> made = Recommender(model, catalog, prior=prior, weights={"unseen_items": 1.0})
+        >>> recommender = Recommender.from_pretrained(made.save_pretrained("teashop-model"))
+        >>> recommender
+        Recommender(domain='teashop', items=3, levels=2, exclude_seen=True)
+        >>> for item in recommender.recommend(["tea"], top_k=2):
+        ...     print(item.item_id, item.title, item.semantic_id)
+        pot Pot <a_0><b_1>
+        mug Mug <a_1><b_1>
 
     Args:
         model: sequence model with its catalogue set.
@@ -59,6 +71,7 @@ class Recommender(LivingCatalogue):
         tokenizer: of the catalogue's codebooks.
         prior: item graph of the domain; optional.
         weights: share of the prior for each protocol.
+        seen_weight: what the scores of a history's items are multiplied by where they are ranked.
         domain: name of the domain to recommend in; the catalogue's only one by default.
         exclude_seen: default of `recommend`.
         coder: encoders, fusion and quantizer, for `add_items`; optional.
@@ -78,13 +91,14 @@ class Recommender(LivingCatalogue):
         tokenizer: QBert4RecTokenizer | None = None,
         prior: ItemGraphPrior | None = None,
         weights: dict[str, float] | None = None,
+        seen_weight: float = 1.0,
         domain: str | None = None,
         exclude_seen: bool = True,
         coder: ItemCoder | None = None,
         info: dict[str, Any] | None = None,
         card: str | None = None,
         new_items: NewItemIds | None = None,
-    ):
+    ) -> None:
         if domain is None:
             if len(catalog.domains) > 1:
                 raise QBert4RecError(
@@ -107,15 +121,18 @@ class Recommender(LivingCatalogue):
         self.info = dict(info or {})
         self.card = card
         self.new_items = NewItemIds() if new_items is None else new_items
-        self._set_ranker(prior, weights)
+        self._set_ranker(prior, weights, seen_weight)
 
-    def _set_ranker(self, prior: ItemGraphPrior | None, weights: dict[str, float] | None) -> None:
+    def _set_ranker(
+        self, prior: ItemGraphPrior | None, weights: dict[str, float] | None, seen_weight: float
+    ) -> None:
         self.items = self.catalog.subset(self.domain)
         self.ranker = Ranker(
             self.model,
             prior,
             weights,
             domain=self.catalog.domains.index(self.domain),
+            seen_weight=seen_weight,
             new_items=self.new_items.rows(self.domain, self.items.item_ids),
         )
 
@@ -150,6 +167,7 @@ class Recommender(LivingCatalogue):
             tokenizer=folder.tokenizer,
             prior=folder.prior,
             weights=folder.weights,
+            seen_weight=folder.seen_weight,
             domain=domain or folder.info.get("domain"),
             exclude_seen=folder.info.get("exclude_seen", True),
             coder=folder.coder,
@@ -186,6 +204,7 @@ class Recommender(LivingCatalogue):
             tokenizer=self.tokenizer,
             prior=self.ranker.prior,
             weights=self.ranker.weights,
+            seen_weight=self.ranker.seen_weight,
             coder=self.coder,
             info={**self.info, "domain": self.domain, "exclude_seen": self.exclude_seen},
             card=self.card,
@@ -229,47 +248,32 @@ class Recommender(LivingCatalogue):
             )
         return done.url
 
-    def for_domain(self, domain: Domain) -> Recommender:
-        """The same model with the items of another domain, coded by their content alone.
-
-        Nothing is trained: the codes mean to the model what they mean to it here. It is the start
-        of a fine-tuning, and of use at once. The item graph stays behind; `update` fits one to a
-        log of the new domain.
-
-        Args:
-            domain: the other domain.
-
-        Raises:
-            QBert4RecError: the model has no encoders (its semantic IDs were imported, or it was
-                trained on interactions alone), or there are more items than semantic IDs.
-        """
-        if self.coder is None:
-            raise QBert4RecError(
-                "this model has no fusion and quantizer (its semantic IDs were imported), so it "
-                "cannot code the items of another domain; train it through all stages"
-            )
-        embeddings, _ = self.coder.embed(domain.items, domain.path)
-        none = np.empty((0, len(self.catalog.codebook_sizes)), dtype=np.int64)
-        codes = self.coder.assign(embeddings, none)
-        catalog = ItemCatalog(
-            domain.item_ids,
-            domain.items[TITLE].tolist(),
-            codes,
-            self.catalog.codebook_sizes,
-            [domain.name],
-            [len(domain)],
-        )
-        model = copy.deepcopy(self.model)
-        model.set_catalog(torch.from_numpy(catalog.codes), num_items=[len(domain)])
-        return Recommender(
-            model,
-            catalog,
-            tokenizer=self.tokenizer,
-            exclude_seen=domain.info.exclude_seen,
-            coder=self.coder,
-        )
-
     # -- recommendations -------------------------------------------------------------------------
+
+    # A text is a sequence of texts too, which a checker of types cannot tell from a history.
+    @overload
+    def recommend(  # type: ignore[overload-overlap]
+        self,
+        histories: Sequence[str],
+        *,
+        top_k: int = ...,
+        exclude_seen: bool | None = ...,
+        allowed_items: Sequence[str] | None = ...,
+        blocked_items: Sequence[str] | None = ...,
+        unknown: Literal["error", "skip"] = ...,
+    ) -> Recommendations: ...
+
+    @overload
+    def recommend(
+        self,
+        histories: Sequence[Sequence[str]],
+        *,
+        top_k: int = ...,
+        exclude_seen: bool | None = ...,
+        allowed_items: Sequence[str] | None = ...,
+        blocked_items: Sequence[str] | None = ...,
+        unknown: Literal["error", "skip"] = ...,
+    ) -> RecommendationLists: ...
 
     def recommend(
         self,
@@ -280,7 +284,7 @@ class Recommender(LivingCatalogue):
         allowed_items: Sequence[str] | None = None,
         blocked_items: Sequence[str] | None = None,
         unknown: Literal["error", "skip"] = "error",
-    ) -> list[Recommendation] | list[list[Recommendation]]:
+    ) -> Recommendations | RecommendationLists:
         """The items that most likely come next.
 
         An empty history gets the most popular items, with `cold_start` set.
@@ -295,7 +299,8 @@ class Recommender(LivingCatalogue):
                 warning.
 
         Returns:
-            Items, best first; a list of lists for several histories.
+            Items, best first; a list of such lists for several histories. A notebook shows either
+            as a table.
 
         Raises:
             QBert4RecError: an unknown item id, something that is none, or `top_k` below 1.
@@ -316,7 +321,7 @@ class Recommender(LivingCatalogue):
         rows = Sequences.from_lists([self._rows(history, unknown) for history in several])
         exclude_seen = self.exclude_seen if exclude_seen is None else exclude_seen
         allowed = self._allowed(allowed_items, blocked_items)
-        found: list[list[Recommendation]] = []
+        found = RecommendationLists()
         for start in range(0, len(rows), BATCH_SIZE):
             batch = rows.take(np.arange(start, min(start + BATCH_SIZE, len(rows))))
             scores = self.ranker.scores(batch, UNSEEN_ITEMS if exclude_seen else ALL_ITEMS)
@@ -327,7 +332,7 @@ class Recommender(LivingCatalogue):
                 found.append(self._listed(of_items, of_scores, cold_start=not len(history)))
         return found[0] if single else found
 
-    def similar_items(self, item_id: str, *, top_k: int = 10) -> list[Recommendation]:
+    def similar_items(self, item_id: str, *, top_k: int = 10) -> Recommendations:
         """Items whose semantic IDs mean the most similar things to the model.
 
         Compared are the sums of the code embeddings, which is what the encoder reads of an item;
@@ -365,8 +370,8 @@ class Recommender(LivingCatalogue):
 
     def _listed(
         self, items: torch.Tensor, scores: torch.Tensor, *, cold_start: bool = False
-    ) -> list[Recommendation]:
-        found = []
+    ) -> Recommendations:
+        found = Recommendations()
         for row, score in zip(items.tolist(), scores.tolist(), strict=True):
             if row == NO_ITEM:
                 break
@@ -387,3 +392,6 @@ class Recommender(LivingCatalogue):
             f"Recommender(domain={self.domain!r}, items={len(self.items.item_ids)}, "
             f"levels={len(self.catalog.codebook_sizes)}, exclude_seen={self.exclude_seen})"
         )
+
+    def _repr_html_(self) -> str:
+        return recommender_html(self)

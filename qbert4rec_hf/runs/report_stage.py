@@ -10,7 +10,7 @@ from ..data.domain import Domain
 from ..data.split import TEST, Split
 from ..evaluation.evaluator import ScoreFunction, evaluate_systems
 from ..evaluation.report import write_report
-from ..evaluation.result import PRIMARY_METRIC, EvaluationResult
+from ..evaluation.result import PRIMARY_METRIC, EvaluationResult, EvaluationResults
 from ..evaluation.tables import markdown_table
 from ..features.encoder_set import EncoderSet
 from ..files import inside, read_json, write_json, write_text
@@ -68,6 +68,7 @@ def assemble_model(
         catalog,
         prior=fitted.ranker.prior,
         weights=fitted.ranker.weights,
+        seen_weight=fitted.ranker.seen_weight,
         domain=domain.name,
         exclude_seen=domain.info.exclude_seen,
         coder=coder,
@@ -86,6 +87,7 @@ def assemble_model(
     )
     return {
         "share of the item graph": fitted.ranker.weights,
+        "weight of seen items": fitted.ranker.seen_weight,
         "recency": fitted.ranker.prior.recency if fitted.ranker.prior is not None else None,
     }
 
@@ -145,10 +147,12 @@ def make_report(folder: Path, run: RunFolder) -> dict[str, Any]:
     return {result.name: result.metric(PRIMARY_METRIC) for result in results}
 
 
-def load_results(folder: Path) -> list[EvaluationResult]:
+def load_results(folder: Path) -> EvaluationResults:
     """The results of a report folder, the model first."""
     names = read_json(folder / RESULTS_FILE)["systems"]
-    return [EvaluationResult.load(inside(folder, name, folder / RESULTS_FILE)) for name in names]
+    return EvaluationResults(
+        EvaluationResult.load(inside(folder, name, folder / RESULTS_FILE)) for name in names
+    )
 
 
 def _further(run: RunFolder) -> dict[str, ScoreFunction]:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
+import os
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from .origin_qbert4rec import QBert4RecOrigin
+
+if TYPE_CHECKING:
+    from typing import Self
 
 
 class QBert4RecCatalogMixin:
@@ -32,7 +38,9 @@ class QBert4RecCatalogMixin:
         self._prefix_trees: dict = {}
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path, *model_args, **kwargs):
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | os.PathLike, *model_args: Any, **kwargs: Any
+    ) -> Self:
         """As in transformers, but never with a catalogue of arbitrary numbers.
 
         A folder without a catalogue (of a bare `QBert4RecModel`) gives a model without one;
@@ -183,6 +191,47 @@ class QBert4RecCatalogMixin:
             found &= keys[group] == key
         return torch.where(found, group, -1)
 
+    def _sum_of_codes(self, weight: torch.Tensor, items: torch.Tensor | slice) -> torch.Tensor:
+        """What the tokens of each item add up to, `[items, columns]`, of `[vocab, columns]`."""
+        domain = self._whole_domain(items)
+        # On a CPU gathering and scattering rows takes most of a training step. (Half precision has
+        # no such product there, and a compiler or an exporter knows no sparse matrix.)
+        if (
+            domain is not None
+            and weight.device.type == "cpu"
+            and weight.dtype == torch.float32
+            and not torch.compiler.is_compiling()
+        ):
+            return _SumOfRows.apply(weight, *self._code_matrices(domain))
+        codes = self.catalog_codes[items]
+        tokens = codes + codes.new_tensor(self.config.level_offsets)
+        return nn.functional.embedding(tokens, weight).sum(dim=1)
+
+    def _whole_domain(self, items: torch.Tensor | slice) -> int | None:
+        """The domain that a slice of items is, None for other items."""
+        if isinstance(items, slice):
+            for domain in range(len(self.config.num_items)):
+                if items == self.domain_slice(domain):
+                    return domain
+        return None
+
+    def _code_matrices(self, domain: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Which tokens an item has, sparse `[items, vocab]`, and the transpose of it."""
+        tree = self._prefix_tree(domain)
+        if "matrices" not in tree:
+            codes = self.catalog_codes[self.domain_slice(domain)]
+            tokens = (codes + codes.new_tensor(self.config.level_offsets)).flatten()
+            items, levels = codes.shape
+            starts = torch.arange(0, len(tokens) + 1, levels)
+            by_token = tokens.argsort(stable=True)
+            counts = tokens.bincount(minlength=self.config.vocab_size).cumsum(0)
+            shape = (items, self.config.vocab_size)
+            tree["matrices"] = (
+                _sparse_ones(starts, tokens, shape),
+                _sparse_ones(nn.functional.pad(counts, (1, 0)), by_token // levels, shape[::-1]),
+            )
+        return tree["matrices"]
+
     def _prefix_tree(self, domain: int) -> dict:
         """Sorted keys a level, group `[items]` of each item, and whether items share a tuple."""
         # Which buffer it is and how often it was written to: both change when codes are loaded.
@@ -206,3 +255,28 @@ class QBert4RecCatalogMixin:
                 "shared": shared,
             }
         return self._prefix_trees[domain]
+
+
+class _SumOfRows(torch.autograd.Function):
+    """`matrix @ weight` for a sparse matrix that is no parameter; its transpose gives gradients."""
+
+    @staticmethod
+    def forward(ctx, weight, matrix, transposed):
+        ctx.transposed = transposed
+        return matrix @ weight
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return ctx.transposed @ gradient.float(), None, None
+
+
+def _sparse_ones(
+    starts: torch.Tensor, columns: torch.Tensor, shape: tuple[int, int]
+) -> torch.Tensor:
+    """A sparse matrix of ones from where each row starts and the columns of its entries."""
+    with warnings.catch_warnings():
+        # PyTorch calls all its compressed matrices a beta.
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
+        return torch.sparse_csr_tensor(
+            starts, columns, torch.ones(len(columns)), size=shape, check_invariants=False
+        )

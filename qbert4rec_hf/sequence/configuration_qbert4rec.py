@@ -1,10 +1,16 @@
 """Configuration of the sequence model (stage 3)."""
 
 # No `from __future__ import annotations` here: `@strict` cannot check types that are strings.
-from typing import Literal
+from typing import Any, Literal
 
-from huggingface_hub.dataclasses import strict
-from transformers import PreTrainedConfig
+try:
+    from huggingface_hub.dataclasses import strict
+    from transformers import PreTrainedConfig
+except ImportError as error:
+    # In a repository of the Hub this file stands without its package, which checks versions.
+    raise ImportError(
+        "this model needs transformers 5.20 or newer; run pip install -U 'transformers>=5.20'"
+    ) from error
 from transformers.activations import ACT2FN
 
 NUM_SPECIAL_TOKENS = 3
@@ -58,6 +64,12 @@ class QBert4RecConfig(PreTrainedConfig):
             tokens come first: 0, 1 and 2.
         format_version (`int`, defaults to 1):
             Version of what these fields mean; a later one than this code knows is refused.
+
+    Example:
+        >>> from qbert4rec_hf import QBert4RecConfig
+        >>> config = QBert4RecConfig(codebook_sizes=[64, 64, 64], hidden_size=128)
+        >>> config.num_levels, config.vocab_size
+        (3, 195)
     """
 
     model_type = "qbert4rec"
@@ -87,7 +99,7 @@ class QBert4RecConfig(PreTrainedConfig):
     unk_token_id: int = 2
     format_version: int = FORMAT_VERSION
 
-    def __post_init__(self, **kwargs):
+    def __post_init__(self, **kwargs: Any) -> None:
         if self.codebook_sizes is None:
             self.codebook_sizes = [256, 256, 256, 256]
         if self.num_items is None:
@@ -107,7 +119,7 @@ class QBert4RecConfig(PreTrainedConfig):
             kwargs.pop("custom_pipelines", None)
         super().__post_init__(**kwargs)
 
-    def validate_format_version(self):
+    def validate_format_version(self) -> None:
         """Refuses what a later version of this code wrote: it may mean something else."""
         if self.format_version > FORMAT_VERSION:
             raise ValueError(
@@ -115,7 +127,7 @@ class QBert4RecConfig(PreTrainedConfig):
                 f"({FORMAT_VERSION}); update qbert4rec_hf"
             )
 
-    def validate_architecture(self):
+    def validate_architecture(self) -> None:
         """Rules across fields; called by `@strict`."""
         if not self.codebook_sizes or min(self.codebook_sizes) < 1:
             raise ValueError(f"codebook_sizes must be positive numbers, got {self.codebook_sizes}")

@@ -91,6 +91,17 @@ class DataCollatorForMultiMask:
         QBert4RecError: an unknown mask, a ratio outside (0, 1), or weights that do not fit.
 
     Source: section 3.5 (masks), 4.1 (ratios).
+
+    Example:
+        >>> import torch
+        >>> from qbert4rec_hf import DataCollatorForMultiMask
+        >>> tokens = torch.tensor([[3, 7], [3, 8], [6, 9]])  # three items of two tokens
+        >>> collator = DataCollatorForMultiMask(tokens, ratios={"last": 0.0})
+        >>> batch = collator([{"items": [0, 2, 1]}, {"items": [2, 0]}])
+        >>> batch["input_ids"].tolist()  # the last item of each row is masked
+        [[3, 7, 6, 9, 1, 1], [6, 9, 1, 1, 0, 0]]
+        >>> batch["labels"][0].tolist()
+        [-100, -100, -100, -100, 3, 8]
     """
 
     item_tokens: torch.Tensor
@@ -103,7 +114,7 @@ class DataCollatorForMultiMask:
     mask_token_id: int = 1
     pad_token_id: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.item_tokens = torch.as_tensor(self.item_tokens, dtype=torch.long)
         weights = check_masks(self.ratios, self.weights, self.combination)
         shares = np.array([weights[name] for name in self.ratios], dtype=np.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -43,7 +44,7 @@ class QBert4RecMaskedLMOutput(ModelOutput):
 class QBert4RecHead(nn.Module):
     """From hidden states to logits of each level's tokens; weights shared with the embeddings."""
 
-    def __init__(self, config: QBert4RecConfig):
+    def __init__(self, config: QBert4RecConfig) -> None:
         super().__init__()
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
         self.activation = ACT2FN[config.hidden_act]
@@ -63,6 +64,14 @@ class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
     exists (`score_items`), and the same sum is normalised over the catalogue by the `"catalog"`
     objective. Under `"codes"` (eq. 11) the encoder learns from K cross-entropies alone, and an item
     bias, if any, is fitted on top of its detached scores.
+
+    Example:
+        >>> import torch
+        >>> from qbert4rec_hf import QBert4RecConfig, QBert4RecForMaskedLM
+        >>> model = QBert4RecForMaskedLM(QBert4RecConfig(codebook_sizes=[4, 4], hidden_size=8))
+        >>> model.set_catalog(torch.tensor([[0, 0], [0, 1], [3, 2]]))  # three items
+        >>> model.eval().score_items(torch.tensor([[3, 7]])).shape  # the first is the history
+        torch.Size([1, 3])
     """
 
     _tied_weights_keys = {"head.decoder.weight": "qbert4rec.embeddings.word_embeddings.weight"}
@@ -71,7 +80,7 @@ class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
         "AutoModelForMaskedLM": "modeling_qbert4rec.QBert4RecForMaskedLM",
     }
 
-    def __init__(self, config: QBert4RecConfig):
+    def __init__(self, config: QBert4RecConfig) -> None:
         super().__init__(config)
         self.qbert4rec = QBert4RecModel(config)
         self.head = QBert4RecHead(config)
@@ -94,7 +103,7 @@ class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
     def get_output_embeddings(self) -> nn.Linear:
         return self.head.decoder
 
-    def set_output_embeddings(self, value: nn.Linear):
+    def set_output_embeddings(self, value: nn.Linear) -> None:
         self.head.decoder = value
 
     # -- logits ----------------------------------------------------------------------------------
@@ -114,13 +123,13 @@ class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
 
     def _catalog_logits(self, states: torch.Tensor, items: torch.Tensor | slice) -> torch.Tensor:
         """Logits of items, `[rows, items]`, from states `[rows, levels or 1, hidden]`."""
-        codes = self.catalog_codes[items]
         if states.shape[1] == 1:
-            tokens = codes + codes.new_tensor(self.config.level_offsets)
-            vectors = nn.functional.embedding(tokens, self.head.decoder.weight).to(states.dtype)
-            bias = self.head.bias[tokens].to(states.dtype).sum(dim=1)
-            logits = states[:, 0] @ vectors.sum(dim=1).T + bias
+            weight, bias = self.head.decoder.weight, self.head.bias[:, None]
+            vectors = self._sum_of_codes(weight, items).to(states.dtype)
+            bias = self._sum_of_codes(bias, items).to(states.dtype)[:, 0]
+            logits = states[:, 0] @ vectors.T + bias
         else:
+            codes = self.catalog_codes[items]
             logits = sum(
                 self._level_logits(states, level)[:, codes[:, level]]
                 for level in range(self.config.num_levels)
@@ -271,7 +280,7 @@ class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
         labels: torch.LongTensor | None = None,
         domain_ids: torch.LongTensor | None = None,
         num_items_in_batch: torch.Tensor | int | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> QBert4RecMaskedLMOutput:
         """
         Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,7 +23,7 @@ from .configuration_qbert4rec import QBert4RecConfig
 class QBert4RecEmbeddings(nn.Module):
     """Tokens and positions; `"grouped"` adds an item's K token embeddings into one position."""
 
-    def __init__(self, config: QBert4RecConfig):
+    def __init__(self, config: QBert4RecConfig) -> None:
         super().__init__()
         self.config = config
         self.word_embeddings = nn.Embedding(
@@ -93,7 +94,7 @@ def eager_attention_forward(
 class QBert4RecAttention(nn.Module):
     """Bidirectional multi-head self-attention."""
 
-    def __init__(self, config: QBert4RecConfig):
+    def __init__(self, config: QBert4RecConfig) -> None:
         super().__init__()
         self.config = config
         self.head_size = config.hidden_size // config.num_attention_heads
@@ -105,7 +106,7 @@ class QBert4RecAttention(nn.Module):
         self.output = nn.Linear(config.hidden_size, config.hidden_size)
 
     def forward(
-        self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs
+        self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Maps `[batch, positions, hidden]` to the same shape; weights too where they exist."""
         batch, positions, _ = hidden_states.shape
@@ -132,7 +133,7 @@ class QBert4RecAttention(nn.Module):
 class QBert4RecLayer(GradientCheckpointingLayer):
     """A pre-norm encoder layer: attention, then feed-forward, each with a residual."""
 
-    def __init__(self, config: QBert4RecConfig):
+    def __init__(self, config: QBert4RecConfig) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.attention = QBert4RecAttention(config)
@@ -143,7 +144,7 @@ class QBert4RecLayer(GradientCheckpointingLayer):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(
-        self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs
+        self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs: Any
     ) -> torch.Tensor:
         """Maps `[batch, positions, hidden]` to the same shape."""
         context, _ = self.attention(self.attention_norm(hidden_states), attention_mask, **kwargs)
@@ -175,7 +176,26 @@ class QBert4RecPreTrainedModel(PreTrainedModel):
             # weights are the embeddings.)
             init.normal_(module.weight, std=module.in_features**-0.5)
 
-    def save_pretrained(self, save_directory: str | os.PathLike, **kwargs):
+    def set_dropout(self, probability: float) -> None:
+        """Another dropout for further training, on hidden states and attention alike.
+
+        Args:
+            probability: from 0 to below 1.
+
+        Raises:
+            ValueError: the probability is outside that range; the model is unchanged then.
+        """
+        if not 0 <= probability < 1:
+            raise ValueError(f"probability must lie in [0, 1), got {probability}")
+        self.config.hidden_dropout_prob = probability
+        self.config.attention_probs_dropout_prob = probability
+        for module in self.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = probability
+            elif isinstance(module, QBert4RecAttention):
+                module.dropout_prob = probability
+
+    def save_pretrained(self, save_directory: str | os.PathLike, **kwargs: Any) -> None:
         """As in transformers; the folder holds the code too and opens without this package."""
         # Set afresh: a model that came from the Hub would go on pointing at its old repository.
         self.config.auto_map = dict(self._code)
@@ -201,12 +221,20 @@ class QBert4RecModel(QBert4RecPreTrainedModel):
 
     Items are positions under `item_encoding="grouped"`; under `"tokens"` every token is one.
     Source: section 3.5 (BERT-style encoder); grouping is ours.
+
+    Example:
+        >>> import torch
+        >>> from qbert4rec_hf import QBert4RecConfig, QBert4RecModel
+        >>> model = QBert4RecModel(QBert4RecConfig(codebook_sizes=[4, 4], hidden_size=8)).eval()
+        >>> history = torch.tensor([[3, 7, 6, 9]])  # two items of two tokens
+        >>> model(history).last_hidden_state.shape
+        torch.Size([1, 2, 8])
     """
 
     # A checkpoint of the whole model also holds the catalogue, which the encoder has no use for.
     _keys_to_ignore_on_load_unexpected = {r"catalog_codes", r"item_bias", r"^head\."}
 
-    def __init__(self, config: QBert4RecConfig):
+    def __init__(self, config: QBert4RecConfig) -> None:
         super().__init__(config)
         self.embeddings = QBert4RecEmbeddings(config)
         self.layers = nn.ModuleList(
@@ -217,14 +245,16 @@ class QBert4RecModel(QBert4RecPreTrainedModel):
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Embedding:
+        """The embeddings of the tokens."""
         return self.embeddings.word_embeddings
 
-    def set_input_embeddings(self, value: nn.Embedding):
+    def set_input_embeddings(self, value: nn.Embedding) -> None:
+        """Replaces the embeddings of the tokens."""
         self.embeddings.word_embeddings = value
 
     @capture_outputs
     def forward(
-        self, input_ids: torch.LongTensor, attention_mask: torch.Tensor | None = None, **kwargs
+        self, input_ids: torch.LongTensor, attention_mask: torch.Tensor | None = None, **kwargs: Any
     ) -> BaseModelOutput:
         """
         Args:

@@ -14,8 +14,8 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from ..columns import CARD_FILE
 from ..errors import QBert4RecError
 from ..files import write_text
-from ..hub_download import PICKLES
-from ..hub_errors import explained
+from ..hub_files.download import PICKLES
+from ..hub_files.errors import explained
 from ..ranking.pipeline_code import ENTRY, TASK, add_pipeline_code
 from ..ranking.recommender import Recommender
 
@@ -33,24 +33,31 @@ class PushModelFolder(TrainerCallback):
     quantizer lie beside the weights, and a `.gitignore` keeps pickles out, which the Hub heeds.
 
     Example:
-        ```python
-        recommender = Recommender.from_pretrained("demo/run/model")
-        trainer = Trainer(
-            model=recommender.model,
-            args=TrainingArguments("out", push_to_hub=True, hub_model_id="OWNER/NAME", ...),
-            callbacks=[PushModelFolder(recommender)],
-            ...
-        )
-        trainer.train()
-        trainer.push_to_hub()
-        ```
+        >>> from transformers import Trainer, TrainingArguments
+        >>> from qbert4rec_hf import DataCollatorForMultiMask, PushModelFolder, Recommender
+        >>> recommender = Recommender.from_pretrained("demo/run/model")
+        >>> arguments = TrainingArguments(
+        ...     "tuned", max_steps=1, remove_unused_columns=False, push_to_hub=True
+        ... )
+        >>> trainer = Trainer(
+        ...     model=recommender.model,
+        ...     args=arguments,
+        ...     train_dataset=[{"items": [0, 1, 2]}, {"items": [2, 3]}],
+        ...     data_collator=DataCollatorForMultiMask(recommender.catalog.tokens()),
+        ...     processing_class=recommender.tokenizer,
+        ...     callbacks=[PushModelFolder(recommender)],
+        ... )
+        >>> _ = trainer.train()
+        >>> _ = trainer.push_to_hub()
+        >>> len(Recommender.from_pretrained(trainer.hub_model_id).recommend([], top_k=3))
+        3
 
     Args:
         recommender: whose model is trained. Its card is not pushed: its figures are of the model
             as it was before.
     """
 
-    def __init__(self, recommender: Recommender):
+    def __init__(self, recommender: Recommender) -> None:
         self.recommender = recommender
         self._written: Path | None = None
 

@@ -36,11 +36,16 @@ class DomainHistories:
 class HistoryRows(Dataset):
     """Training rows `{"items", "domain"}`; histories of a single item have nothing to learn from.
 
+    Args:
+        domains: whose training histories.
+        prefixes: every prefix of two or more items is a row of its own, so that in one epoch every
+            item but a history's first is the last one of a row once. Without it a row is a history.
+
     Raises:
         QBert4RecError: no history has two items.
     """
 
-    def __init__(self, domains: Sequence[DomainHistories]):
+    def __init__(self, domains: Sequence[DomainHistories], *, prefixes: bool = False):
         kept = [d.train.take(d.train.lengths >= MIN_TRAINING_LENGTH) for d in domains]
         self.sequences = Sequences.concat(kept)
         self.domains = np.repeat([d.domain for d in domains], [len(rows) for rows in kept])
@@ -48,12 +53,22 @@ class HistoryRows(Dataset):
             raise QBert4RecError(
                 "no training history has two items; the interactions are too few to learn from"
             )
+        lengths = self.sequences.lengths
+        if prefixes:
+            self._history = np.repeat(np.arange(len(lengths)), lengths - 1)
+            before = np.cumsum(lengths - 1) - (lengths - 1)
+            place = np.arange(len(self._history)) - before[self._history]
+            self.lengths = place + MIN_TRAINING_LENGTH
+        else:
+            self._history, self.lengths = np.arange(len(lengths)), lengths
 
     def __len__(self) -> int:
-        return len(self.sequences)
+        return len(self.lengths)
 
     def __getitem__(self, row: int) -> dict:
-        return {"items": self.sequences[row], "domain": self.domains[row]}
+        history = self._history[row]
+        items = self.sequences[history][: self.lengths[row]]
+        return {"items": items, "domain": self.domains[history]}
 
 
 class RankingRows(Dataset):

@@ -17,7 +17,9 @@ class SequenceSettings:
     """Settings of one training run of the sequence model, pre-training and fine-tuning alike.
 
     Args:
-        epochs: passes over the training histories.
+        epochs: passes over the training rows.
+        rows: what a row is: a user's training history, or every prefix of it, so that each item of
+            it is once the next one to come (with mask "last").
         batch_size: histories a step and device.
         gradient_accumulation: steps whose gradients are added before an update.
         learning_rate: highest learning rate, reached after the warm-up.
@@ -28,7 +30,8 @@ class SequenceSettings:
         masks: share of items that each mask hides, by name.
         mask_weights: how often a history draws each mask; equally often without it.
         combination: how several masks share a history, see `DataCollatorForMultiMask`.
-        crop_probability: share of histories cut to a random prefix.
+        crop_probability: share of rows cut to a random prefix.
+        dropout: on hidden states and attention in this training, instead of the model's own.
         patience: evaluations without a better validation NDCG@10 after which training stops.
         evaluate_every: epochs between two evaluations.
         evaluate_from: share of the epochs before the first evaluation; the best checkpoint never
@@ -44,6 +47,7 @@ class SequenceSettings:
     """
 
     epochs: int = 30
+    rows: Literal["histories", "prefixes"] = "histories"
     batch_size: int = 256
     gradient_accumulation: int = 1
     learning_rate: float = 1.5e-3
@@ -55,6 +59,7 @@ class SequenceSettings:
     mask_weights: dict[str, float] | None = None
     combination: Literal["one", "union"] = "one"
     crop_probability: float = 0.5
+    dropout: float | None = None
     patience: int = 5
     evaluate_every: int = 1
     evaluate_from: float = 0.4
@@ -73,6 +78,10 @@ class SequenceSettings:
         for name in ("warmup", "crop_probability", "evaluate_from"):
             if not 0 <= getattr(self, name) <= 1:
                 raise QBert4RecError(f"{name} is {getattr(self, name)}; it is a share from 0 to 1")
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise QBert4RecError(f"dropout is {self.dropout}; it is a share from 0 to below 1")
+        if self.rows not in ("histories", "prefixes"):
+            raise QBert4RecError(f"rows is {self.rows!r}; it must be 'histories' or 'prefixes'")
         if self.weight_decay < 0:
             raise QBert4RecError(f"weight_decay is {self.weight_decay}; it must not be negative")
         if self.select_by not in PROTOCOLS:

@@ -43,7 +43,7 @@ class SequenceTrainer(Trainer):
         dataset = self.train_dataset if train_dataset is None else train_dataset
         # One "batch" of the sampler is what all processes take together in a step.
         size = self.args.train_batch_size * self.args.world_size
-        return LengthBatches(dataset.sequences.lengths, size, seed=self.args.seed)
+        return LengthBatches(dataset.lengths, size, seed=self.args.seed)
 
     def get_eval_dataloader(self, eval_dataset=None):
         with self._ranking():

@@ -99,9 +99,12 @@ def train_sequence(
         )
     if settings.num_threads:
         torch.set_num_threads(settings.num_threads)
+    if settings.dropout is not None:
+        model.set_dropout(settings.dropout)
     inputs = _inputs(model, domains, settings)
     set_seed(settings.seed)
-    train, validation = HistoryRows(domains), RankingRows(domains)
+    train = HistoryRows(domains, prefixes=settings.rows == "prefixes")
+    validation = RankingRows(domains)
     tokens = model.catalog_codes.cpu() + torch.tensor(model.config.level_offsets)
     arguments = _arguments(settings, checkpoints, len(train), bool(len(validation)))
     # One process looks for checkpoints of other inputs and clears them away, then the others look.

@@ -80,6 +80,7 @@ def recommender(histories, coder) -> Recommender:
         ),
         prior=ItemGraphPrior.fit(histories, 10, regularization=5.0, recency=0.8),
         weights={ALL_ITEMS: 0.4, UNSEEN_ITEMS: 0.6},
+        seen_weight=0.3,
         exclude_seen=True,
         coder=coder,
     )

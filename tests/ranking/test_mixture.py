@@ -59,7 +59,12 @@ def batches_of(logits, prior, targets, histories, size=5):
 
 
 def curve(choice, protocol):
-    return {trial.weight: trial.ndcg for trial in choice.trials if trial.protocol == protocol}
+    """NDCG by weight, seen items as they are."""
+    return {
+        trial.weight: trial.ndcg
+        for trial in choice.trials
+        if trial.protocol == protocol and trial.seen_weight == 1.0
+    }
 
 
 def test_recency_is_chosen_with_the_weight():
@@ -118,6 +123,23 @@ def test_protocols_are_chosen_apart():
     assert curves[ALL_ITEMS] == {0.0: 0.5, 1.0: pytest.approx(1 / np.log2(3))}
 
 
+@pytest.mark.parametrize(("repeats", "expected"), [(False, 0.0), (True, 1.0)])
+def test_seen_items_weigh_what_validation_says(repeats, expected):
+    rng = np.random.default_rng(0)
+    histories = Sequences.from_lists([rng.permutation(30)[:3] for _ in range(60)])
+    scores = rng.random((60, 30)).astype(np.float32)
+    # The model believes in the item just bought; what follows is that one again, or a runner-up.
+    last = np.array([history[-1] for history in histories])
+    other = np.array([np.setdiff1d(np.arange(30), history)[0] for history in histories])
+    scores[np.arange(60), last], scores[np.arange(60), other] = 9.0, 5.0
+    targets = last if repeats else other
+    batches = batches_of(scores, np.zeros_like(scores), targets, histories)
+    choice = choose_mixture(batches, weights=(0.0,), seen_weights=(1.0, 0.0))
+    assert choice.seen_weight == expected
+    best = max(trial.ndcg for trial in choice.trials if trial.protocol == ALL_ITEMS)
+    assert best == pytest.approx(1.0)
+
+
 def test_bad_arguments_are_named():
     with pytest.raises(QBert4RecError, match="from 0 to 1, got 1.5"):
         mix(np.zeros((1, 2)), np.zeros((1, 2)), 1.5)
@@ -125,5 +147,7 @@ def test_bad_arguments_are_named():
         mix(np.zeros((1, 2)), np.zeros((1, 3)), 0.5)
     with pytest.raises(QBert4RecError, match="no validation users"):
         choose_mixture([])
-    with pytest.raises(QBert4RecError, match="no weight"):
+    with pytest.raises(QBert4RecError, match="^weights holds nothing"):
         choose_mixture([], weights=())
+    with pytest.raises(QBert4RecError, match="^seen_weights holds nothing"):
+        choose_mixture([], seen_weights=())

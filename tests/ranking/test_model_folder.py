@@ -22,6 +22,7 @@ def test_everything_comes_back(recommender, folder):
     histories = [["item-1"], ["item-2", "item-8"], []]
     assert opened.recommend(histories) == recommender.recommend(histories)
     assert opened.ranker.weights == recommender.ranker.weights
+    assert opened.ranker.seen_weight == recommender.ranker.seen_weight == 0.3
     assert opened.exclude_seen and opened.domain == "camp"
     new = [{"item_id": "new", "title": "blue cup"}]
     assert opened.add_items(new) == recommender.add_items(new)

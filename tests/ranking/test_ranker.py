@@ -72,11 +72,17 @@ def test_weights_are_chosen_and_kept(histories):
     ranker = Ranker(make_model(), ItemGraphPrior.fit(histories, 10))
     targets = np.array([history[-1] for history in histories])
     choice = ranker.choose_mixture(
-        histories.drop_last(1), targets, weights=(0.0, 0.5), recencies=(0.4, 1.0)
+        histories.drop_last(1),
+        targets,
+        weights=(0.0, 0.5),
+        seen_weights=(1.0, 0.0),
+        recencies=(0.4, 1.0),
     )
     assert ranker.weights == choice.weights
     assert ranker.prior.recency == choice.recencies
-    assert len(choice.trials) == 2 * 2 * 2
+    assert ranker.seen_weight == choice.seen_weight
+    # Of each weight and recency: everything ranked at two weights of seen items, and unseen ones.
+    assert len(choice.trials) == 2 * 2 * (2 + 1)
 
 
 def test_parts_that_do_not_fit_are_named(histories):

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from qbert4rec_hf.data.sequences import Sequences
 from qbert4rec_hf.errors import QBert4RecError
-from qbert4rec_hf.ranking.ranks import discounted_gain, mask_items, target_ranks
+from qbert4rec_hf.ranking.ranks import (
+    discounted_gain,
+    mask_items,
+    ranks_by_seen_weight,
+    scale_seen,
+    target_ranks,
+)
 
 
 def brute_force_rank(scores: list[float], target: int, seen: list[int]) -> int:
@@ -108,3 +114,20 @@ def test_discounted_gain_ends_at_the_cutoff():
     np.testing.assert_allclose(
         discounted_gain(np.array([1, 2, 5, 6]), 5), [1, 1 / np.log2(3), 1 / np.log2(6), 0]
     )
+
+
+def test_ranks_by_seen_weight_are_those_of_scaled_scores():
+    rng = np.random.default_rng(0)
+    # Few values, so that ties are frequent, and some items that are no candidates.
+    scores = torch.from_numpy(rng.integers(0, 4, size=(40, 9)) / 4).float()
+    scores[torch.from_numpy(rng.random((40, 9)) < 0.1)] = -torch.inf
+    histories = Sequences.from_lists([rng.integers(0, 9, size=rng.integers(0, 5)) for _ in scores])
+    targets = rng.integers(0, 9, size=40)
+    weights = (1.0, 0.4, 0.0)
+    found = ranks_by_seen_weight(scores, targets, histories, weights)
+    for ranks, weight in zip(found, weights, strict=True):
+        expected = target_ranks(scale_seen(scores, histories, weight), targets)
+        np.testing.assert_array_equal(ranks, expected)
+    assert any(target in history for target, history in zip(targets, histories, strict=True))
+    assert (found[0] != found[2]).any()
+    torch.testing.assert_close(scale_seen(scores, histories, 1.0), scores)

@@ -7,6 +7,7 @@ from laws import (
     assert_padding_changes_nothing,
     assert_save_load_is_bit_equal,
     assert_sdpa_equals_eager,
+    checkpoint_activations,
     outputs,
 )
 from tiny_sequence import tokens_of
@@ -103,10 +104,27 @@ def test_gradient_checkpointing_changes_no_gradient(model, batch):
     for checkpointing in (False, True):
         model.train()
         if checkpointing:
-            model.activation_checkpointing_enable()
+            checkpoint_activations(model)
         torch.manual_seed(0)
         model.zero_grad()
         model(**batch).loss.backward()
         gradients.append({name: p.grad.clone() for name, p in model.named_parameters()})
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradient, gradients[1][name], rtol=1e-5, atol=1e-6)
+
+
+def test_another_dropout_for_further_training(model, inputs, tmp_path):
+    model.set_dropout(0.0)
+    model.train()
+    first, second = (model.qbert4rec(**inputs).last_hidden_state for _ in range(2))
+    torch.testing.assert_close(first, second, rtol=0, atol=0)
+    model.set_dropout(0.5)
+    first, second = (model.qbert4rec(**inputs).last_hidden_state for _ in range(2))
+    assert not torch.equal(first, second)
+    model.save_pretrained(tmp_path)
+    opened = type(model).from_pretrained(tmp_path)
+    assert opened.config.hidden_dropout_prob == 0.5
+    assert opened.config.attention_probs_dropout_prob == 0.5
+    with pytest.raises(ValueError, match="got 1.0"):
+        model.set_dropout(1.0)
+    assert model.config.hidden_dropout_prob == 0.5

@@ -37,6 +37,13 @@ def test_training_rows_are_the_histories_with_something_to_learn():
     assert len(rows) == 2
 
 
+def test_every_prefix_is_a_row():
+    rows = HistoryRows(TWO, prefixes=True)
+    found = [(row["items"].tolist(), int(row["domain"])) for row in map(rows.__getitem__, range(3))]
+    assert found == [([0, 1], 0), ([5, 6], 1), ([5, 6, 7], 1)]
+    assert len(rows) == 3 and rows.lengths.tolist() == [2, 2, 3]
+
+
 def test_nothing_to_learn_from():
     with pytest.raises(QBert4RecError, match="no training history has two items"):
         HistoryRows([domain([[1], []], [[1]], [2])])

@@ -141,11 +141,12 @@ def test_a_seeded_run_repeats(tmp_path):
     assert not same_weights(results[0], results[2])
 
 
-def test_no_later_item_is_in_any_training_batch(tmp_path, monkeypatch):
+@pytest.mark.parametrize("rows", ["histories", "prefixes"])
+def test_no_later_item_is_in_any_training_batch(tmp_path, monkeypatch, rows):
     """Two marker items stand at validation and test places only, and never in a batch."""
-    rows = [[*row, 10, 11] for row in rule_histories().take(range(12))]
-    rows = [[item % 10 for item in row[:-2]] + row[-2:] for row in rows]
-    split = leave_one_out(Sequences.from_lists(rows), np.arange(len(rows)).astype(str))
+    lists = [[*row, 10, 11] for row in rule_histories().take(range(12))]
+    lists = [[item % 10 for item in row[:-2]] + row[-2:] for row in lists]
+    split = leave_one_out(Sequences.from_lists(lists), np.arange(len(lists)).astype(str))
     assert set(split.targets("validation")) == {10} and set(split.targets("test")) == {11}
     domain = DomainHistories(
         split.train, split.histories("validation"), split.targets("validation")
@@ -159,15 +160,15 @@ def test_no_later_item_is_in_any_training_batch(tmp_path, monkeypatch):
             return super().training_step(model, inputs, *args, **kwargs)
 
     monkeypatch.setattr(module, "SequenceTrainer", Watched)
-    train_sequence(model, [domain], rule_settings(epochs=2), tmp_path)
-    assert len(seen) == 4
+    train_sequence(model, [domain], rule_settings(epochs=2, rows=rows), tmp_path)
+    assert len(seen) == (4 if rows == "histories" else 16)
     codes = model.catalog_codes + torch.tensor(model.config.level_offsets)
     found = set()
     for batch in seen:
         tokens = torch.where(batch["labels"] >= 0, batch["labels"], batch["input_ids"])
         items = (tokens.view(-1, 1, 3) == codes[None]).all(2)
         found |= set(items.any(0).nonzero().flatten().tolist())
-    assert found == {item for row in rows for item in row[:-2]}
+    assert found == {item for row in lists for item in row[:-2]}
 
 
 def test_without_validation_the_last_weights_are_kept(tmp_path):
