@@ -22,6 +22,8 @@ from ..semantic_ids.collisions import reallocate
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..features.store import ItemFeatures
+
 logger = logging.get_logger(__name__)
 
 # New items and present items that are compared at a time, which bounds memory.
@@ -67,6 +69,26 @@ class ItemCoder:
             ]
         return check_items(table_of_frame(frame, "new items"))
 
+    def read(
+        self, items: pd.DataFrame, images_root: str | os.PathLike | None = None
+    ) -> ItemFeatures:
+        """What the encoders make of new items, modality by modality.
+
+        Args:
+            items: as `table` gives them.
+            images_root: folder that image paths are relative to.
+
+        Raises:
+            QBert4RecError: the model has no encoder, because it knows interactions only.
+        """
+        if not len(self.encoders):
+            raise QBert4RecError(
+                "this model was trained on interactions alone, without texts or images, so there "
+                "is nothing to code a new item from; train it again once the item has interactions"
+            )
+        root = None if images_root is None else Path(images_root)
+        return self.encoders.encode_items(items, root)
+
     def embed(
         self, items: pd.DataFrame, images_root: str | os.PathLike | None = None
     ) -> tuple[torch.Tensor, np.ndarray]:
@@ -83,13 +105,7 @@ class ItemCoder:
         Raises:
             QBert4RecError: the model has no encoder, because it knows interactions only.
         """
-        if not len(self.encoders):
-            raise QBert4RecError(
-                "this model was trained on interactions alone, without texts or images, so there "
-                "is nothing to code a new item from; train it again once the item has interactions"
-            )
-        root = None if images_root is None else Path(images_root)
-        features = self.encoders.encode_items(items, root)
+        features = self.read(items, images_root)
         known = np.zeros(len(items), dtype=bool)
         for part in features.modalities.values():
             known |= part.present
