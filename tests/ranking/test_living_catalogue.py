@@ -46,6 +46,7 @@ def test_added_items_get_ids_and_change_no_other(recommender):
 def test_a_new_item_scores_like_its_neighbours_though_the_graph_does_not_know_it(
     recommender, protocol
 ):
+    recommender.ranker.seen_weight = 1.0
     recommender.add_items([LAMP], neighbours=3)
     prior = recommender.ranker.prior
     assert prior.popularity[10] == 0 and not prior.weights[:, [10]].nnz
@@ -59,6 +60,8 @@ def test_a_new_item_scores_like_its_neighbours_though_the_graph_does_not_know_it
 
 
 def test_a_new_item_stands_beside_its_only_neighbour(recommender):
+    # Where the history holds the neighbour, its weight is its own: nobody has seen the new item.
+    recommender.ranker.seen_weight = 1.0
     recommender.add_items([LAMP], neighbours=1)
     (neighbour,) = recommender.new_items.of("camp")["new-1"]
     places = []
