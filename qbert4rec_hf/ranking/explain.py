@@ -232,5 +232,5 @@ class ExplainedRanking:
         model = self.ranker.model
         read = rows[-model.config.max_items :]
         tokens = torch.from_numpy(np.asarray(self.items.tokens())[read])
-        weights = query_attention(model, tokens)[:-1].tolist()
+        weights = query_attention(model, tokens, self.ranker.domain)[:-1].tolist()
         return [None] * (len(rows) - len(read)) + weights

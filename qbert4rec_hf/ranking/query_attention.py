@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 @torch.no_grad()
-def query_attention(model: QBert4RecForMaskedLM, tokens: torch.Tensor) -> torch.Tensor:
+def query_attention(
+    model: QBert4RecForMaskedLM, tokens: torch.Tensor, domain: int = 0
+) -> torch.Tensor:
     """The attention that the query pays to each item of one history.
 
     It tells what was read, not what decided: deeper layers attend to states in which the items have
@@ -24,6 +26,7 @@ def query_attention(model: QBert4RecForMaskedLM, tokens: torch.Tensor) -> torch.
     Args:
         model: in evaluation mode.
         tokens: `[items, levels]` token ids, oldest first, at most `max_items` of them.
+        domain: number of the items' domain in the model's catalogue.
 
     Returns:
         `[items + 1]` float32, the mean over layers and heads; the last one is the query itself, and
@@ -35,7 +38,8 @@ def query_attention(model: QBert4RecForMaskedLM, tokens: torch.Tensor) -> torch.
     items = torch.cat([tokens, query])[None].to(model.device)
     encoder = model.qbert4rec
     # A single history has no padding, so that no layer needs a mask.
-    hidden = encoder.embeddings(items, torch.ones_like(items[:, :, 0]))
+    own = model._own_vectors(items.flatten(1), torch.full_like(items[:, 0, 0], domain))
+    hidden = encoder.embeddings(items, torch.ones_like(items[:, :, 0]), own)
     asking = config.num_levels if config.item_encoding == "tokens" else 1
     total = hidden.new_zeros(hidden.shape[1], dtype=torch.float32)
     for layer in encoder.layers:

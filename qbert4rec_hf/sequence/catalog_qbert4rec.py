@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from typing import Self
 
 
+# What is learned of single items, one row each.
+_OF_ITEMS = ("item_bias", "item_embeddings")
+
+
 class QBert4RecCatalogMixin:
-    """Codes of every item and one bias an item, for a model with a `QBert4RecConfig`.
+    """Codes of every item, one bias and one vector an item, for a model with a `QBert4RecConfig`.
 
     Mix it in before `PreTrainedModel` and call `_build_catalog` in `__init__`. The codes are a
     persistent buffer, so that they travel with the weights.
@@ -25,16 +29,23 @@ class QBert4RecCatalogMixin:
 
     catalog_codes: torch.Tensor
     item_bias: nn.Parameter | None
+    item_embeddings: nn.Parameter | None
     # Where `from_pretrained` found the model; a model that was made in memory has none.
     origin: QBert4RecOrigin | None = None
 
     def _build_catalog(self) -> None:
-        """Makes `catalog_codes` (`[items, levels]`) and `item_bias` (`[items]` or None)."""
+        """Makes `catalog_codes` (`[items, levels]`) and what is learned of single items.
+
+        That is `item_bias` (`[items]`) and `item_embeddings` (`[items, hidden]`), or None each.
+        """
         total = sum(self.config.num_items)
         self.register_buffer(
             "catalog_codes", torch.zeros(total, self.config.num_levels, dtype=torch.long)
         )
         self.item_bias = nn.Parameter(torch.zeros(total)) if self.config.item_bias else None
+        self.item_embeddings = None
+        if self.config.item_embeddings:
+            self.item_embeddings = nn.Parameter(torch.zeros(total, self.config.hidden_size))
         self._prefix_trees: dict = {}
 
     @classmethod
@@ -54,7 +65,7 @@ class QBert4RecCatalogMixin:
             pretrained_model_name_or_path, *model_args, output_loading_info=True, **kwargs
         )
         mismatched = [str(key) for key in info["mismatched_keys"]]
-        for name in ("catalog_codes", "item_bias"):
+        for name in ("catalog_codes", *_OF_ITEMS):
             if any(name in key for key in mismatched):
                 raise ValueError(
                     f"ignore_mismatched_sizes=True would leave {name} of "
@@ -79,7 +90,8 @@ class QBert4RecCatalogMixin:
         Args:
             codes (`[items, levels]`): the semantic ID of every item, as codes in each codebook.
             item_map (`[items]`, *optional*): for each new item its row in the present catalogue, or
-                -1. Item biases are carried over along it; items without a row start at zero.
+                -1. Item biases and embeddings are carried over along it; items without a row start
+                at zero.
             num_items (`list[int]`, *optional*): items of each domain; one domain without it.
 
         Raises:
@@ -125,15 +137,38 @@ class QBert4RecCatalogMixin:
     def _store_catalog(
         self, codes: torch.Tensor, num_items: list[int], item_map: torch.Tensor | None
     ) -> None:
-        if self.item_bias is not None:
-            bias = self.item_bias.new_zeros(len(codes))
-            if item_map is not None:
-                known = item_map >= 0
-                bias[known] = self.item_bias.detach()[item_map[known]]
-            self.item_bias = nn.Parameter(bias, requires_grad=self.item_bias.requires_grad)
+        for name in _OF_ITEMS:
+            old = getattr(self, name)
+            if old is not None:
+                new = old.new_zeros(len(codes), *old.shape[1:])
+                if item_map is not None:
+                    known = item_map >= 0
+                    new[known] = old.detach()[item_map[known]]
+                setattr(self, name, nn.Parameter(new, requires_grad=old.requires_grad))
         self.catalog_codes = codes
         self.config.num_items = num_items
         self.config.catalog_fingerprint = self.fingerprint_catalog(codes) if num_items else None
+
+    def add_item_embeddings(self) -> None:
+        """Gives every item a vector of its own, as `config.item_embeddings` does from the start.
+
+        The vectors are zero, so that nothing changes until they are trained. A model that has some
+        keeps them. Call it before an optimizer is made.
+
+        Raises:
+            ValueError: the model's objective is not `"catalog"`.
+        """
+        if self.item_embeddings is not None:
+            return
+        if self.config.objective != "catalog":
+            raise ValueError(
+                f"item_embeddings are learned by the objective 'catalog', not by the model's "
+                f"{self.config.objective!r}"
+            )
+        self.config.item_embeddings = True
+        like = self.get_input_embeddings().weight
+        shape = (len(self.catalog_codes), self.config.hidden_size)
+        self.item_embeddings = nn.Parameter(like.new_zeros(shape))
 
     def fingerprint_catalog(self, codes: torch.Tensor | None = None) -> str:
         """16 hexadecimal digits that name codes and codebook sizes; the stored ones by default."""
@@ -191,6 +226,39 @@ class QBert4RecCatalogMixin:
             found &= keys[group] == key
         return torch.where(found, group, -1)
 
+    def _own_vectors(
+        self, input_ids: torch.Tensor, domain_ids: torch.Tensor | None
+    ) -> torch.Tensor | None:
+        """Each item's own vector, `[batch, items, hidden]` of `[batch, items * levels]` tokens.
+
+        Zero where no item stands (padding, masks, parts of items, tuples that no item has); None
+        for a model without item embeddings.
+        """
+        if self.item_embeddings is None or not len(self.item_embeddings):
+            return None
+        levels = self.config.num_levels
+        codes = input_ids.view(len(input_ids), -1, levels)
+        codes = codes - codes.new_tensor(self.config.level_offsets)
+        rows = codes.new_full(codes.shape[:2], -1)
+        domains = self._domains(domain_ids, len(codes))
+        for domain in range(len(self.config.num_items)):
+            of_domain = domains == domain
+            group = self._find_items(codes[of_domain].flatten(0, 1), domain)
+            first = self._prefix_tree(domain)["first"][group] + self.domain_slice(domain).start
+            rows[of_domain] = torch.where(group >= 0, first, -1).view(-1, codes.shape[1])
+        vectors = nn.functional.embedding(rows.clamp(min=0), self.item_embeddings)
+        return vectors * (rows >= 0)[:, :, None]
+
+    def _predicted_vectors(self, items: torch.Tensor | slice) -> torch.Tensor:
+        """Each item's own vector where it is predicted, `[items, hidden]`."""
+        trees = [self._prefix_tree(domain) for domain in range(len(self.config.num_items))]
+        if not any(tree["shared"] for tree in trees):
+            return self.item_embeddings[items]
+        starts = [self.domain_slice(domain).start for domain in range(len(trees))]
+        pairs = zip(trees, starts, strict=True)
+        owner = torch.cat([tree["first"][tree["group"]] + start for tree, start in pairs])
+        return self.item_embeddings[owner[items]]
+
     def _sum_of_codes(self, weight: torch.Tensor, items: torch.Tensor | slice) -> torch.Tensor:
         """What the tokens of each item add up to, `[items, columns]`, of `[vocab, columns]`."""
         domain = self._whole_domain(items)
@@ -233,7 +301,10 @@ class QBert4RecCatalogMixin:
         return tree["matrices"]
 
     def _prefix_tree(self, domain: int) -> dict:
-        """Sorted keys a level, group `[items]` of each item, and whether items share a tuple."""
+        """Sorted keys a level, group `[items]` of each item, and whether items share a tuple.
+
+        `first` is an item of each group, and `item` too where no group has more than one.
+        """
         # Which buffer it is and how often it was written to: both change when codes are loaded.
         buffer = self.catalog_codes
         version = (buffer.device, buffer.data_ptr(), len(buffer), buffer._version)
@@ -248,10 +319,15 @@ class QBert4RecCatalogMixin:
             shared = len(keys[-1]) < len(codes)
             # With unique tuples a group is one item: `item[g]` is where it stands.
             item = None if shared else group.argsort()
+            first = item
+            if shared:
+                first = torch.full_like(keys[-1], len(codes))
+                first = first.scatter_reduce(0, group, torch.arange(len(codes)).to(group), "amin")
             self._prefix_trees[domain] = {
                 "keys": keys,
                 "group": group,
                 "item": item,
+                "first": first,
                 "shared": shared,
             }
         return self._prefix_trees[domain]

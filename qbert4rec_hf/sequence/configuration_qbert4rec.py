@@ -56,6 +56,11 @@ class QBert4RecConfig(PreTrainedConfig):
         item_bias (`bool`, defaults to `True`):
             One learned number an item, added to its logit. The only term that tells items apart
             that share an imported semantic ID.
+        item_embeddings (`bool`, defaults to `False`):
+            One learned vector an item beside its codes, added where the item is read and where it
+            is predicted; needs the `"catalog"` objective. Items that share a semantic ID share it
+            too. It says of single items what codes cannot, and nothing of new ones, for which it
+            is zero.
         num_sampled_items (`int`, *optional*):
             With `"catalog"`: normalise over the batch's targets and this many items drawn at
             random instead of the whole catalogue. For catalogues of several 100,000 items.
@@ -92,6 +97,7 @@ class QBert4RecConfig(PreTrainedConfig):
     item_encoding: Literal["grouped", "tokens"] = "grouped"
     objective: Literal["catalog", "codes"] = "catalog"
     item_bias: bool = True
+    item_embeddings: bool = False
     num_sampled_items: int | None = None
     tie_word_embeddings: bool = True
     pad_token_id: int = 0
@@ -148,6 +154,10 @@ class QBert4RecConfig(PreTrainedConfig):
                 raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
         if self.hidden_act not in ACT2FN:
             raise ValueError(f"hidden_act {self.hidden_act!r} is no activation of transformers")
+        if self.item_embeddings and self.objective != "catalog":
+            raise ValueError(
+                f"item_embeddings are learned by the objective 'catalog', not {self.objective!r}"
+            )
         if self.num_sampled_items is not None and self.num_sampled_items < 1:
             raise ValueError(
                 f"num_sampled_items must be at least 1 or None, got {self.num_sampled_items}"

@@ -60,7 +60,8 @@ class QBert4RecHead(nn.Module):
 class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
     """The encoder with a masked-token head over semantic IDs and the catalogue as its state.
 
-    `logit(item) = sum_k logit_k[z_item^k] + bias(item)`: one forward pass ranks every item that
+    `logit(item) = sum_k logit_k[z_item^k] + bias(item)`, and with `config.item_embeddings` the
+    product of the state and the item's own vector beside it: one forward pass ranks every item that
     exists (`score_items`), and the same sum is normalised over the catalogue by the `"catalog"`
     objective. Under `"codes"` (eq. 11) the encoder learns from K cross-entropies alone, and an item
     bias, if any, is fitted on top of its detached scores.
@@ -97,8 +98,9 @@ class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
             init.zeros_(module.bias)
         elif module is self:
             init.zeros_(self.catalog_codes)
-            if self.item_bias is not None:
-                init.zeros_(self.item_bias)
+            for of_items in (self.item_bias, self.item_embeddings):
+                if of_items is not None:
+                    init.zeros_(of_items)
 
     def get_output_embeddings(self) -> nn.Linear:
         return self.head.decoder
@@ -127,6 +129,8 @@ class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
             weight, bias = self.head.decoder.weight, self.head.bias[:, None]
             vectors = self._sum_of_codes(weight, items).to(states.dtype)
             bias = self._sum_of_codes(bias, items).to(states.dtype)[:, 0]
+            if self.item_embeddings is not None:
+                vectors = vectors + self._predicted_vectors(items).to(states.dtype)
             logits = states[:, 0] @ vectors.T + bias
         else:
             codes = self.catalog_codes[items]
@@ -134,6 +138,9 @@ class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
                 self._level_logits(states, level)[:, codes[:, level]]
                 for level in range(self.config.num_levels)
             )
+            if self.item_embeddings is not None:
+                vectors = self._predicted_vectors(items).to(states.dtype)
+                logits = logits + states[:, -1] @ vectors.T
         return logits
 
     def _full_logits(self, states: torch.Tensor) -> torch.Tensor:
@@ -305,7 +312,13 @@ class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
                 f"labels must have the shape of input_ids {list(input_ids.shape)}, got "
                 f"{list(labels.shape)}"
             )
-        outputs = self.qbert4rec(input_ids, attention_mask=attention_mask, **kwargs)
+        check_whole_items(input_ids, self.config.num_levels)
+        outputs = self.qbert4rec(
+            input_ids,
+            attention_mask=attention_mask,
+            item_embeds=self._own_vectors(input_ids, domain_ids),
+            **kwargs,
+        )
         states = self._level_states(outputs.last_hidden_state)
         loss = logits = None
         if labels is not None:
@@ -350,9 +363,11 @@ class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
         if input_ids.shape[1] > levels * self.config.max_items:
             input_ids, attention_mask = self._latest_items(input_ids, attention_mask)
         query = input_ids.new_full((batch, levels), self.config.mask_token_id)
+        tokens = torch.cat([input_ids, query], dim=1)
         hidden = self.qbert4rec(
-            torch.cat([input_ids, query], dim=1),
+            tokens,
             attention_mask=torch.cat([attention_mask, torch.ones_like(query)], dim=1),
+            item_embeds=self._own_vectors(tokens, domain_ids),
         ).last_hidden_state
         states = self.head.transform(self._level_states(hidden)[:, -1])
         domains = self._domains(domain_ids, batch)

@@ -34,11 +34,17 @@ class QBert4RecEmbeddings(nn.Module):
             self.level_embeddings = nn.Embedding(config.num_levels, config.hidden_size)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
-    def forward(self, input_ids: torch.Tensor, item_mask: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        item_mask: torch.Tensor,
+        item_embeds: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """
         Args:
             input_ids (`[batch, items, levels]`): token ids.
             item_mask (`[batch, items]`): 1 where an item stands, 0 for padding.
+            item_embeds (`[batch, items, hidden]`, *optional*): added to the items' tokens.
 
         Returns:
             `[batch, items, hidden]`, or `[batch, items * levels, hidden]` for `"tokens"`.
@@ -54,6 +60,8 @@ class QBert4RecEmbeddings(nn.Module):
                 f"{self.config.max_items} and the query; keep the latest items only"
             )
         position = self.position_embeddings(positions.clamp(min=0))
+        if item_embeds is not None:
+            position = position + item_embeds
         words = self.word_embeddings(input_ids)
         if self.config.item_encoding == "grouped":
             hidden = words.sum(dim=2) + position
@@ -232,7 +240,12 @@ class QBert4RecModel(QBert4RecPreTrainedModel):
     """
 
     # A checkpoint of the whole model also holds the catalogue, which the encoder has no use for.
-    _keys_to_ignore_on_load_unexpected = {r"catalog_codes", r"item_bias", r"^head\."}
+    _keys_to_ignore_on_load_unexpected = {
+        r"catalog_codes",
+        r"item_bias",
+        r"item_embeddings",
+        r"^head\.",
+    }
 
     def __init__(self, config: QBert4RecConfig) -> None:
         super().__init__(config)
@@ -254,13 +267,19 @@ class QBert4RecModel(QBert4RecPreTrainedModel):
 
     @capture_outputs
     def forward(
-        self, input_ids: torch.LongTensor, attention_mask: torch.Tensor | None = None, **kwargs: Any
+        self,
+        input_ids: torch.LongTensor,
+        attention_mask: torch.Tensor | None = None,
+        item_embeds: torch.Tensor | None = None,
+        **kwargs: Any,
     ) -> BaseModelOutput:
         """
         Args:
             input_ids (`[batch, items * levels]`): token ids, K an item.
             attention_mask (`[batch, items * levels]`, *optional*): 1 for tokens, 0 for padding;
                 without it, `[PAD]` tokens are padding.
+            item_embeds (`[batch, items, hidden]`, *optional*): what [`QBert4RecForMaskedLM`] knows
+                of single items beside their codes (`config.item_embeddings`).
 
         Returns:
             `last_hidden_state`: `[batch, items, hidden]`, or `[batch, items * levels, hidden]` for
@@ -275,7 +294,7 @@ class QBert4RecModel(QBert4RecPreTrainedModel):
             attention_mask = input_ids != self.config.pad_token_id
         items = input_ids.view(input_ids.shape[0], -1, levels)
         item_mask = attention_mask.view(items.shape).amax(dim=2).long()
-        hidden = self.embeddings(items, item_mask)
+        hidden = self.embeddings(items, item_mask, item_embeds)
         if self.config.item_encoding == "tokens":
             item_mask = item_mask.repeat_interleave(levels, dim=1)
         mask = create_bidirectional_mask(

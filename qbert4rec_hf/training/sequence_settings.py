@@ -38,6 +38,8 @@ class SequenceSettings:
             lies there, and ranking every user for it is wasted time.
         select_by: protocol of the validation NDCG@10 that picks the checkpoint: the whole
             catalogue, or without the items of the user's own history.
+        item_embeddings: give every item a learned vector of its own beside its codes before this
+            training (see `QBert4RecConfig`); no effect under the objective "codes".
         seed: of weights, order, masks and dropout.
         bf16: mixed precision in bfloat16.
         num_threads: CPU threads; PyTorch's choice without it.
@@ -64,6 +66,7 @@ class SequenceSettings:
     evaluate_every: int = 1
     evaluate_from: float = 0.4
     select_by: Literal["all_items", "unseen_items"] = "all_items"
+    item_embeddings: bool = False
     seed: int = 0
     bf16: bool = False
     num_threads: int | None = None
@@ -104,7 +107,15 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "paper": {},
 }
 FINETUNING: dict[str, dict[str, Any]] = {
-    "recipe": {},
+    "recipe": {
+        "epochs": 8,
+        "rows": "prefixes",
+        "masks": {"last": 0.0},
+        "crop_probability": 0.0,
+        "learning_rate": 1e-3,
+        "dropout": 0.3,
+        "item_embeddings": True,
+    },
     "paper": {
         "learning_rate": 1e-4,
         "masks": dict(FINETUNING_MASKS),

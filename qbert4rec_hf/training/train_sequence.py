@@ -101,6 +101,8 @@ def train_sequence(
         torch.set_num_threads(settings.num_threads)
     if settings.dropout is not None:
         model.set_dropout(settings.dropout)
+    if settings.item_embeddings and model.config.objective == "catalog":
+        model.add_item_embeddings()
     inputs = _inputs(model, domains, settings)
     set_seed(settings.seed)
     train = HistoryRows(domains, prefixes=settings.rows == "prefixes")

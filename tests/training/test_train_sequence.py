@@ -332,3 +332,16 @@ def test_two_processes_share_the_work(tmp_path):
     for name, value in one.state_dict().items():
         difference = (two.state_dict()[name] - value).abs().float()
         assert difference.max() < 1e-3 and difference.mean() < 2e-5, name
+
+
+@pytest.mark.parametrize(("objective", "learned"), [("catalog", True), ("codes", False)])
+def test_item_embeddings_and_dropout_of_a_training(tmp_path, objective, learned):
+    model = rule_model(objective=objective)
+    settings = rule_settings(epochs=1, item_embeddings=True, dropout=0.4)
+    trained = train_sequence(model, [rule_domain()], settings, tmp_path).model
+    assert (trained.item_embeddings is not None) == learned
+    if learned:
+        assert trained.item_embeddings.abs().sum() > 0
+    opened = AutoModelForMaskedLM.from_pretrained(tmp_path)
+    assert opened.config.item_embeddings == learned
+    assert opened.config.hidden_dropout_prob == 0.4
