@@ -30,10 +30,11 @@ def make_model(codes: torch.Tensor | None = None, num_items=None, **fields) -> Q
     )
     model = QBert4RecForMaskedLM(config)
     model.set_catalog(distinct_codes(NUM_ITEMS) if codes is None else codes, num_items=num_items)
-    # The item bias last: it must not shift what the others draw.
+    # What single items have last: it must not shift what the others draw.
     torch.nn.init.normal_(model.head.bias)
-    if model.item_bias is not None:
-        torch.nn.init.normal_(model.item_bias)
+    for of_items in (model.item_bias, model.item_embeddings):
+        if of_items is not None:
+            torch.nn.init.normal_(of_items)
     return model.eval()
 
 

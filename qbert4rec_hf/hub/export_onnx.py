@@ -34,31 +34,62 @@ _TEMPLATE = Path(__file__).parent / "templates" / "onnx_template.md"
 
 
 class LevelLogits(nn.Module):
-    """The sequence model with its next-item query added, as one function of two tensors."""
+    """The sequence model with its next-item query added, as one function of plain tensors."""
 
     def __init__(self, model: QBert4RecForMaskedLM):
         super().__init__()
         self.model = model
+        # Looked up here: an exporter cannot follow how shared semantic IDs are told.
+        own = None
+        if model.config.item_embeddings:
+            own = model._predicted_vectors(slice(None)).detach()
+        self.register_buffer("vectors", own, persistent=False)
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the inputs."""
+        own = ["item_rows"] if self.model.config.item_embeddings else []
+        return ["input_ids", "attention_mask", *own]
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the outputs."""
+        own = ["item_logits"] if self.model.config.item_embeddings else []
+        return ["level_logits", *own]
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        item_rows: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, ...]:
         """
         Args:
             input_ids (`[batch, items * levels]`): histories without the query.
             attention_mask (`[batch, items * levels]`): 1 for tokens, 0 for padding.
+            item_rows (`[batch, items]`): rows of the catalogue, -1 where no item stands; for a
+                model with item embeddings.
 
         Returns:
             `[batch, items + 1, levels, codes]` float32: logits of each level's codes, those of the
-            next item last. Smaller codebooks are filled up with the smallest float.
+            next item last. Smaller codebooks are filled up with the smallest float. With item
+            embeddings also `[batch, all items]` float32, what they add to the next item's logits.
         """
         config = self.model.config
         # Not len(): that is a plain number, and the batch would be fixed to it.
         batch = input_ids.shape[0]
         query = input_ids.new_full((batch, config.num_levels), config.mask_token_id)
+        item_embeds = None
+        if item_rows is not None:
+            rows = nn.functional.pad(item_rows, (0, 1), value=-1)
+            item_embeds = self.vectors[rows.clamp(min=0)] * (rows >= 0)[:, :, None]
         hidden = self.model.qbert4rec(
             torch.cat([input_ids, query], dim=1),
             attention_mask=torch.cat([attention_mask, torch.ones_like(query)], dim=1),
+            item_embeds=item_embeds,
         ).last_hidden_state
-        states = self.model.head.transform(self.model._level_states(hidden)).flatten(0, 1)
+        by_position = self.model.head.transform(self.model._level_states(hidden))
+        states = by_position.flatten(0, 1)
         codes = max(config.codebook_sizes)
         logits = [
             nn.functional.pad(
@@ -68,7 +99,10 @@ class LevelLogits(nn.Module):
             )
             for level, size in enumerate(config.codebook_sizes)
         ]
-        return torch.stack(logits, dim=1).view(batch, -1, config.num_levels, codes)
+        level_logits = torch.stack(logits, dim=1).view(batch, -1, config.num_levels, codes)
+        if self.vectors is None:
+            return (level_logits,)
+        return level_logits, by_position[:, -1, -1].float() @ self.vectors.float().T
 
 
 def export_onnx(
@@ -139,15 +173,19 @@ def largest_difference(network: LevelLogits, path: Path) -> float:
         mask = torch.ones(batch, items, config.num_levels, dtype=torch.long)
         mask[1:2, : (items + 1) // 2] = 0
         mask[2:, items // 2 :] = 0
+        total = sum(config.num_items)
+        rows = torch.randint(total, (batch, items), generator=generator)
+        rows = rows.where(mask[:, :, 0] > 0, -1)
         mask = mask.flatten(1)
         tokens = torch.randint(3, config.vocab_size, mask.shape, generator=generator) * mask
+        inputs = dict(zip(network.inputs, (tokens, mask, rows), strict=False))
         with torch.no_grad():
-            expected = network(tokens, mask).numpy()
-        inputs = {"input_ids": tokens.numpy(), "attention_mask": mask.numpy()}
-        (found,) = session.run(None, inputs)
-        if found.shape != expected.shape:
-            return float("inf")
-        worst = max(worst, float(np.abs(found - expected).max()))
+            expected = network(**inputs)
+        found = session.run(None, {name: value.numpy() for name, value in inputs.items()})
+        for ours, theirs in zip(expected, found, strict=True):
+            if theirs.shape != tuple(ours.shape):
+                return float("inf")
+            worst = max(worst, float(np.abs(theirs - ours.numpy()).max()))
     return worst
 
 
@@ -157,9 +195,12 @@ def _write_network(network: LevelLogits, path: Path) -> None:
     tokens = torch.full((2, length * config.num_levels), 3)
     # A dimension that is given is not told from one that is always so: hence two rows, two items.
     batch = torch.export.Dim("batch")
-    axes = {0: batch}
+    axes, row_axes = {0: batch}, {0: batch}
     if length > 1:
-        axes[1] = config.num_levels * torch.export.Dim("items", min=1, max=config.max_items)
+        items = torch.export.Dim("items", min=1, max=config.max_items)
+        axes[1], row_axes[1] = config.num_levels * items, items
+    example = (tokens, torch.ones_like(tokens), torch.zeros(2, length, dtype=torch.long))
+    names = network.inputs
     size = sum(p.numel() * p.element_size() for p in network.parameters())
     with warnings.catch_warnings():
         # About the names of axes that have the same length; they are what they should be.
@@ -167,11 +208,11 @@ def _write_network(network: LevelLogits, path: Path) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         program = torch.onnx.export(
             network,
-            (tokens, torch.ones_like(tokens)),
+            example[: len(names)],
             dynamo=True,
-            dynamic_shapes={"input_ids": axes, "attention_mask": axes},
-            input_names=["input_ids", "attention_mask"],
-            output_names=["level_logits"],
+            dynamic_shapes=dict(zip(names, (axes, axes, row_axes), strict=False)),
+            input_names=names,
+            output_names=network.outputs,
             verbose=False,
         )
     program.save(str(path), external_data=size > MAX_EMBEDDED_BYTES)
@@ -181,15 +222,16 @@ def _about(model: QBert4RecForMaskedLM, catalog: ItemCatalog, difference: float)
     """What a programme needs to know to feed the network and to read what it gives."""
     config = model.config
     tokens = {"dtype": "int64", "shape": ["batch", "items * levels"]}
+    inputs = {"input_ids": tokens, "attention_mask": tokens}
+    shape = ["batch", "items + 1", "levels", "codes"]
+    outputs = {"level_logits": {"dtype": "float32", "shape": shape}}
+    if config.item_embeddings:
+        inputs["item_rows"] = {"dtype": "int64", "shape": ["batch", "items"]}
+        outputs["item_logits"] = {"dtype": "float32", "shape": ["batch", "all items"]}
     return {
         "format_version": FORMAT_VERSION,
-        "inputs": {"input_ids": tokens, "attention_mask": tokens},
-        "outputs": {
-            "level_logits": {
-                "dtype": "float32",
-                "shape": ["batch", "items + 1", "levels", "codes"],
-            }
-        },
+        "inputs": inputs,
+        "outputs": outputs,
         "levels": config.num_levels,
         "codebook_sizes": list(config.codebook_sizes),
         "level_offsets": config.level_offsets,

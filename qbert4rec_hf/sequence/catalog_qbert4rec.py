@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 import os
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -305,6 +305,9 @@ class QBert4RecCatalogMixin:
 
         `first` is an item of each group, and `item` too where no group has more than one.
         """
+        if torch.compiler.is_compiling() and domain in self._prefix_trees:
+            # A compiler cannot look at memory. It takes what the last call found.
+            return self._prefix_trees[domain]
         # Which buffer it is and how often it was written to: both change when codes are loaded.
         buffer = self.catalog_codes
         version = (buffer.device, buffer.data_ptr(), len(buffer), buffer._version)

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 from tiny_recommender import NUM_ITEMS, tiny_recommender
-from tiny_sequence import SIZES, make_model
+from tiny_sequence import SIZES
 from tokenizers import Tokenizer
 
 from qbert4rec_hf.cli import main as cli
 from qbert4rec_hf.errors import QBert4RecError
 from qbert4rec_hf.hub import export_onnx as module
 from qbert4rec_hf.hub.export_onnx import LevelLogits, export_onnx
+from qbert4rec_hf.ranking.model_folder import open_sequence_model
 from qbert4rec_hf.ranking.recommender import Recommender
 from qbert4rec_hf.semantic_ids.tokenization_semantic_id import QBert4RecTokenizer
 
@@ -27,9 +28,9 @@ for name in module.LIBRARIES:
 HISTORIES = [["item-3"], ["item-0", "item-5", "item-2"], [], [f"item-{n}" for n in range(9)]]
 
 
-@pytest.fixture(scope="module")
-def recommender() -> Recommender:
-    return tiny_recommender()
+@pytest.fixture(scope="module", params=[False, True], ids=["codes", "item embeddings"])
+def recommender(request) -> Recommender:
+    return tiny_recommender(item_embeddings=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -62,21 +63,24 @@ def test_batch_and_length_are_free(exported, recommender):
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(exported / "model.onnx"))
-    assert [(i.name, i.type) for i in session.get_inputs()] == [
-        ("input_ids", "tensor(int64)"),
-        ("attention_mask", "tensor(int64)"),
-    ]
     network = LevelLogits(recommender.model)
+    assert [(i.name, i.type) for i in session.get_inputs()] == [
+        (name, "tensor(int64)") for name in network.inputs
+    ]
     for batch, items, padding in ((1, 1, 0), (5, 3, 2), (2, 6, 5)):
         mask = torch.ones(batch, items, 3, dtype=torch.long)
         mask[-1, :padding] = 0
         tokens = torch.randint(3, 18, (batch, items * 3)) * mask.flatten(1)
-        feed = {"input_ids": tokens.numpy(), "attention_mask": mask.flatten(1).numpy()}
-        (found,) = session.run(["level_logits"], feed)
+        rows = torch.randint(NUM_ITEMS, (batch, items)).where(mask[:, :, 0] > 0, -1)
+        inputs = dict(zip(network.inputs, (tokens, mask.flatten(1), rows), strict=False))
+        feed = {name: value.numpy() for name, value in inputs.items()}
+        found, *of_items = session.run(network.outputs, feed)
         assert found.shape == (batch, items + 1, 3, max(SIZES))
+        assert [part.shape for part in of_items] == [(batch, NUM_ITEMS)] * len(of_items)
         with torch.no_grad():
-            expected = network(tokens, mask.flatten(1)).numpy()
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+            expected = network(**inputs)
+        for theirs, ours in zip([found, *of_items], expected, strict=True):
+            np.testing.assert_allclose(theirs, ours.numpy(), atol=1e-4)
         # What has no code is far below everything else.
         assert (found[:, :, 1, SIZES[1] :] < -1e30).all()
 
@@ -123,7 +127,7 @@ def test_other_architectures(tmp_path):
 
 
 def test_a_difference_is_found_and_nothing_left(model_folder, exported, tmp_path, monkeypatch):
-    other = make_model(torch.from_numpy(np.load(exported / "items.npz")["codes"]), max_items=6)
+    other, _, _ = open_sequence_model(model_folder)
     torch.nn.init.normal_(other.head.bias)
     assert module.largest_difference(LevelLogits(other), exported / "model.onnx") > 0.01
     monkeypatch.setattr(

@@ -13,9 +13,7 @@ from qbert4rec_hf.sequence.modeling_qbert4rec_encoder import QBert4RecModel
 
 @pytest.fixture(params=["grouped", "tokens"])
 def model(request) -> QBert4RecForMaskedLM:
-    model = make_model(item_encoding=request.param, item_embeddings=True)
-    torch.nn.init.normal_(model.item_embeddings)
-    return model
+    return make_model(item_encoding=request.param, item_embeddings=True)
 
 
 def scores_by_hand(model, history: list[int]) -> torch.Tensor:
@@ -77,7 +75,6 @@ def test_items_that_share_an_id_share_their_vector():
     codes = distinct_codes(8)
     codes[5] = codes[2]
     model = make_model(codes, item_embeddings=True, item_bias=False)
-    torch.nn.init.normal_(model.item_embeddings)
     scores = model.score_items(tokens_of(model, [[0, 5], [0, 2]]))
     assert torch.equal(scores[0], scores[1])
     torch.testing.assert_close(scores[:, 5], scores[:, 2])
@@ -88,7 +85,6 @@ def test_a_row_takes_those_of_its_own_domain():
     codes = distinct_codes(10)
     codes[6:] = codes[:4]  # the same semantic IDs in both domains
     model = make_model(codes, num_items=[6, 4], item_embeddings=True)
-    torch.nn.init.normal_(model.item_embeddings)
     scores = model.score_items(tokens_of(model, [[0, 1], [6, 7]]), domain_ids=torch.tensor([0, 1]))
     for domain, rows in ((0, slice(0, 6)), (1, slice(6, 10))):
         alone = make_model(codes[rows], item_embeddings=True)
