@@ -339,12 +339,15 @@ class QBert4RecCatalogMixin:
 class _SumOfRows(torch.autograd.Function):
     """`matrix @ weight` for a sparse matrix that is no parameter; its transpose gives gradients."""
 
+    # Mixed precision would hand it halves, for which there is no sparse product.
     @staticmethod
+    @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
     def forward(ctx, weight, matrix, transposed):
         ctx.transposed = transposed
         return matrix @ weight
 
     @staticmethod
+    @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx, gradient):
         return ctx.transposed @ gradient.float(), None, None
 

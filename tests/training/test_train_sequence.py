@@ -345,3 +345,10 @@ def test_item_embeddings_and_dropout_of_a_training(tmp_path, objective, learned)
     opened = AutoModelForMaskedLM.from_pretrained(tmp_path)
     assert opened.config.item_embeddings == learned
     assert opened.config.hidden_dropout_prob == 0.4
+
+
+def test_mixed_precision_on_a_processor(tmp_path):
+    settings = rule_settings(epochs=1, bf16=True, item_embeddings=True)
+    trained = train_sequence(rule_model(), [rule_domain()], settings, tmp_path)
+    assert {weight.dtype for weight in trained.model.parameters()} == {torch.float32}
+    assert all(weight.isfinite().all() for weight in trained.model.parameters())
