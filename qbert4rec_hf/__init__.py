@@ -1,6 +1,32 @@
 """Q-BERT4Rec: multimodal sequential recommendation on quantized semantic IDs.
 
-Importing the package registers its three model families with the Auto classes of transformers, so
+Items with texts and images become short semantic IDs, a masked encoder learns from histories of
+such IDs what people take next, and the result is an ordinary Hugging Face model folder.
+
+To use a finished model:
+
+    from qbert4rec_hf import Recommender
+
+    recommender = Recommender.from_pretrained("demo/run/model")  # or "OWNER/NAME" of the Hub
+    recommender.recommend(["ITEM-1", "ITEM-2"], top_k=10)
+
+To make one from a domain folder, `run_domain(folder, "run")` does all stages; in the shell,
+`qbert4rec --help` lists the commands, and `qbert4rec demo` makes shops to try them on.
+
+Use:        `Recommender`
+Data:       `Domain`, `StreamedDomain`, `Sequences`, `Split`, `leave_one_out`, `temporal_split`,
+            `import_published`, `make_demo_domains`
+Features:   `EncoderSet`, `ItemFeatures`, `ModalityFeatures`
+Fusion:     `QBert4RecFusionModel`, `QBert4RecFusionConfig`
+Quantizer:  `QBert4RecQuantizerModel`, `QBert4RecQuantizerConfig`
+IDs:        `ItemCatalog`, `QBert4RecTokenizer`
+Sequences:  `QBert4RecForMaskedLM`, `QBert4RecModel`, `QBert4RecConfig`, `DataCollatorForMultiMask`
+Ranking:    `ItemGraphPrior`
+Training:   `run_domain`, `RunConfig`, `PushModelFolder`
+Errors:     `QBert4RecError`, a ValueError of one line that names what is wrong and the way out
+
+`help(qbert4rec_hf.Recommender)` and so on show arguments and an example that runs. Importing the
+package registers its three model families with the Auto classes of transformers (`register`), so
 that `AutoModel.from_pretrained(folder)` opens a folder that this package wrote. Public names load
 their modules when they are first used; heavy libraries load later still, when they are needed.
 """
@@ -20,6 +46,7 @@ if TYPE_CHECKING:
     from .data.import_published import import_published
     from .data.sequences import Sequences
     from .data.split import Split, leave_one_out, temporal_split
+    from .data.streamed_domain import StreamedDomain
     from .features.encoder_set import EncoderSet
     from .features.store import ItemFeatures, ModalityFeatures
     from .fusion.configuration_fusion import QBert4RecFusionConfig
@@ -61,6 +88,7 @@ _MODULES = {
     "RunConfig": "runs.config",
     "Sequences": "data.sequences",
     "Split": "data.split",
+    "StreamedDomain": "data.streamed_domain",
     "import_published": "data.import_published",
     "leave_one_out": "data.split",
     "make_demo_domains": "data.demo",
@@ -90,6 +118,7 @@ __all__ = [
     "RunConfig",
     "Sequences",
     "Split",
+    "StreamedDomain",
     "__version__",
     "import_published",
     "leave_one_out",
@@ -115,8 +144,17 @@ def __dir__() -> list[str]:
 def register() -> None:
     """Registers families, tokenizer and pipeline with transformers; twice is harmless.
 
+    Importing the package calls it.
+
     Raises:
         QBert4RecError: torch or transformers is older than this package needs.
+
+    Example:
+        >>> import qbert4rec_hf
+        >>> from transformers import AutoConfig
+        >>> qbert4rec_hf.register()
+        >>> type(AutoConfig.for_model("qbert4rec")).__name__
+        'QBert4RecConfig'
     """
     from ._versions import check_versions
 

@@ -19,6 +19,12 @@ Tensors = dict[str, torch.Tensor]
 Run = Callable[[PreTrainedModel, dict[str, Any]], Tensors]
 
 
+def checkpoint_activations(model: PreTrainedModel) -> None:
+    """Turns gradient checkpointing on, by the name that the installed transformers has for it."""
+    new = getattr(model, "activation_checkpointing_enable", None)
+    (new or model.gradient_checkpointing_enable)()
+
+
 def outputs(model: PreTrainedModel, inputs: dict[str, Any]) -> Tensors:
     """Every tensor of the model's output, in evaluation mode and without gradients."""
     training = model.training

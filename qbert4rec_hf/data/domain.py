@@ -37,6 +37,7 @@ from .domain_files import (
     write_interactions,
     write_items,
 )
+from .domain_html import domain_html
 from .domain_info import KEEP_TIES, LEAVE_ONE_OUT, DomainInfo, read_domain_info
 from .interaction_table import InteractionTable, gather_interactions, read_interactions
 from .sequences import Sequences
@@ -49,6 +50,21 @@ class Domain:
     """One shop's catalogue and the histories of its users.
 
     Build one with `load`, `from_tables` or `from_sequences`.
+
+    Example:
+        >>> import pandas as pd
+        >>> from qbert4rec_hf import Domain
+        >>> items = pd.DataFrame({"item_id": ["tea", "pot", "mug"], "title": ["Tea", "Pot", "Mug"]})
+        >>> items["text"] = [["green", "loose"], ["stoneware"], []]
+        >>> items["images"] = [[], [], []]
+        >>> log = pd.DataFrame({"user_id": ["ann"] * 3, "item_id": ["mug", "tea", "pot"]})
+        >>> domain = Domain.from_tables(items, log.assign(timestamp=[30, 10, 20]), name="teashop")
+        >>> domain
+        Domain('teashop', 3 items, 1 users, 3 interactions)
+        >>> domain.interactions()["item_id"].tolist()  # in the order of time
+        ['tea', 'pot', 'mug']
+        >>> Domain.load(domain.save("teashop")).split().targets("test").tolist()
+        [2]
 
     Attributes:
         name: short name.
@@ -270,6 +286,7 @@ class Domain:
 
     @property
     def name(self) -> str:
+        """Short name."""
         return self.info.name
 
     @cached_property
@@ -290,6 +307,9 @@ class Domain:
             f"Domain({self.name!r}, {self.info.num_items} items, {self.info.num_users} users, "
             f"{self.info.num_interactions} interactions)"
         )
+
+    def _repr_html_(self) -> str:
+        return domain_html(self)
 
     def sequences(self) -> tuple[np.ndarray, Sequences]:
         """The histories in time order.

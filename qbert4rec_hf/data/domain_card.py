@@ -50,6 +50,7 @@ row an interaction, in time order within a user: `user_id`, `item_id`, `timestam
 from datasets import load_dataset
 
 items = load_dataset("path/to/this/folder", "items", split="train")
+rows = load_dataset("path/to/this/folder", "interactions", split="train", streaming=True)
 ```
 """
 

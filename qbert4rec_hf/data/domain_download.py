@@ -8,8 +8,8 @@ from typing import Any
 
 from ..columns import IMAGES, ITEMS
 from ..errors import QBert4RecError
-from ..hub_download import find_folder, is_repo_id
-from ..hub_folders import DOMAIN
+from ..hub_files.download import find_folder, is_repo_id
+from ..hub_files.folders import DOMAIN
 from .tables import check_items, find_tables, is_url, read_tables
 
 

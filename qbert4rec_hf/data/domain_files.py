@@ -26,7 +26,7 @@ from ..columns import (
     USER_ID,
 )
 from ..errors import QBert4RecError
-from ..files import atomic_folder
+from ..files import atomic_folder, lies_inside
 from .sequences import Sequences
 from .tables import ITEM_COLUMNS, check_items, read_tables
 
@@ -93,18 +93,13 @@ def downloaded_files(folder: Path) -> list[str]:
 def require_inside(file: Path, folder: Path) -> Path:
     """A file of a domain folder that may be copied: one that no link takes from elsewhere.
 
-    A folder of somebody else's must not bring other files of this machine into one that may be
-    published. What lies in the Hub's cache is links to the contents beside it.
-
     Raises:
         QBert4RecError: the file is outside the folder.
     """
-    root, target = folder.resolve(), file.resolve()
-    cached = root.parent.name == "snapshots" and target.parent == root.parents[1] / "blobs"
-    if not cached and not target.is_relative_to(root):
+    if not lies_inside(file, folder):
         raise QBert4RecError(
-            f"{file} is a link to {target}, outside {folder}; put the file itself there to keep "
-            "it, or remove the link"
+            f"{file} is a link to {file.resolve()}, outside {folder}; put the file itself there to "
+            "keep it, or remove the link"
         )
     return file
 

@@ -29,7 +29,7 @@ logger = logging.get_logger(__name__)
 def import_published(
     source_folder: str | os.PathLike, *, name: str | None = None, seed: int = 0
 ) -> ImportedDomain:
-    """Imports a published split.
+    r"""Imports a published split.
 
     Reads `X.inter.json` (user -> item numbers, oldest first), `X.item2id` (item id, tab, number),
     and where present `X.user2id` (user id, tab, number), `X.item.json` (number -> title,
@@ -50,6 +50,20 @@ def import_published(
 
     Source:
         https://github.com/zhaijianyang/MQL4GRec, https://github.com/RUCAIBox/LC-Rec
+
+    Example:
+        >>> import json
+        >>> from pathlib import Path
+        >>> from qbert4rec_hf import import_published
+        >>> Path("Teashop").mkdir()
+        >>> histories = {"0": [0, 1, 2], "1": [1, 2]}
+        >>> _ = Path("Teashop/Teashop.inter.json").write_text(json.dumps(histories))
+        >>> _ = Path("Teashop/Teashop.item2id").write_text("tea\t0\npot\t1\nmug\t2\n")
+        >>> imported = import_published("Teashop")
+        >>> imported.domain
+        Domain('Teashop', 3 items, 2 users, 5 interactions)
+        >>> imported.domain.interactions()["item_id"].tolist()
+        ['tea', 'pot', 'mug', 'pot', 'mug']
     """
     if seed < 0:
         raise QBert4RecError(f"seed must be 0 or more, got {seed}")

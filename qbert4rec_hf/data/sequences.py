@@ -27,6 +27,16 @@ class Sequences:
 
     Raises:
         QBert4RecError: the offsets do not describe `items`.
+
+    Example:
+        >>> from qbert4rec_hf import Sequences
+        >>> histories = Sequences.from_lists([[4, 1, 3], [2], []])
+        >>> histories
+        Sequences(3 rows, 4 items)
+        >>> [history.tolist() for history in histories.last(2)]
+        [[1, 3], [2], []]
+        >>> histories.take([1, 0]).lengths.tolist()
+        [1, 3]
     """
 
     items: np.ndarray
@@ -94,6 +104,9 @@ class Sequences:
         )
 
     __hash__ = None  # type: ignore[assignment]  # it holds arrays
+
+    def __repr__(self) -> str:
+        return f"Sequences({len(self)} rows, {len(self.items)} items)"
 
     @property
     def lengths(self) -> np.ndarray:

@@ -71,6 +71,14 @@ class Split:
         validation_from: temporal split: the first time stamp after training.
         test_from: temporal split: the first time stamp of the test period.
         time_unit: unit of the time stamps, for words.
+
+    Example:
+        >>> from qbert4rec_hf import Sequences, leave_one_out
+        >>> split = leave_one_out(Sequences.from_lists([[4, 1, 3, 0], [2, 5]]), ["ann", "bob"])
+        >>> split
+        Split(leave_one_out, 2 users, 4 training interactions, evaluated: validation 1, test 1)
+        >>> split.histories("test")[0].tolist(), split.targets("test").tolist()
+        ([4, 1, 3], [0])
     """
 
     user_ids: np.ndarray
@@ -111,6 +119,13 @@ class Split:
         """The item row that each evaluated user of `split` took next, `[evaluated]`."""
         held_out = self._held_out(split)
         return self.sequences.items[self.sequences.offsets[held_out.users] + held_out.places]
+
+    def __repr__(self) -> str:
+        evaluated = ", ".join(f"{split} {len(self.evaluated(split))}" for split in self.held_out)
+        return (
+            f"Split({self.kind}, {len(self.sequences)} users, {self.training_lengths.sum()} "
+            f"training interactions, evaluated: {evaluated})"
+        )
 
     @property
     def num_training_only(self) -> int:
@@ -205,6 +220,14 @@ def leave_one_out(
 
     Source:
         Q-BERT4Rec, section 4.1: last item test, last but one validation.
+
+    Example:
+        >>> from qbert4rec_hf import Sequences, leave_one_out
+        >>> split = leave_one_out(Sequences.from_lists([[4, 1, 3, 0], [2, 5]]), ["ann", "bob"])
+        >>> [history.tolist() for history in split.train]  # bob has too few to hold any out
+        [[4, 1], [2, 5]]
+        >>> split.targets("validation").tolist(), split.targets("test").tolist()
+        ([3], [0])
     """
     user_ids = _checked(sequences, user_ids, timestamps, ties)
     lengths = sequences.lengths
@@ -253,6 +276,19 @@ def temporal_split(
     Raises:
         QBert4RecError: no time stamps, cut-offs that do not rise, or as many user ids as rows are
             needed.
+
+    Example:
+        >>> import numpy as np
+        >>> from qbert4rec_hf import Sequences, temporal_split
+        >>> histories = Sequences.from_lists([[4, 1, 3, 0], [2, 5]])
+        >>> stamps = np.array([10, 20, 30, 40, 15, 45])
+        >>> split = temporal_split(
+        ...     histories, ["ann", "bob"], stamps, validation_from=30, test_from=40
+        ... )
+        >>> [history.tolist() for history in split.train]
+        [[4, 1], [2]]
+        >>> split.evaluated("validation").tolist(), split.evaluated("test").tolist()
+        ([0], [0, 1])
     """
     if timestamps is None:
         raise QBert4RecError(

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from ..columns import IMAGES, ITEM_ID, TEXT, TITLE
 from ..errors import QBert4RecError
+from ..files import stays_inside
 
 ITEM_COLUMNS = {
     ITEM_ID: pa.string(),
@@ -28,7 +29,6 @@ ITEM_COLUMNS = {
 }
 _URL = re.compile(r"^https?://", re.IGNORECASE)
 _OTHER_SCHEME = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-_DRIVE = re.compile(r"^[a-z]:", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,8 @@ def check_items(table: Table) -> pd.DataFrame:
     }
     for row, images in enumerate(columns[IMAGES]):
         for image in images:
-            if not is_url(image) and not _stays_inside(image):
+            # `file:///etc/passwd` is no path of ours either.
+            if not is_url(image) and (_OTHER_SCHEME.match(image) or not stays_inside(image)):
                 raise QBert4RecError(
                     f"{table.where(row)}, column {IMAGES}: {image!r} is not inside the domain "
                     "folder; give a path relative to the folder, or a URL"
@@ -215,13 +216,6 @@ def check_items(table: Table) -> pd.DataFrame:
 def is_url(image: str) -> bool:
     """Whether an entry of the images column is a URL (http or https) and not a path."""
     return bool(_URL.match(image))
-
-
-def _stays_inside(image: str) -> bool:
-    path = PurePosixPath(image.replace("\\", "/"))
-    leaves = path.is_absolute() or ".." in path.parts
-    # `file:///etc/passwd` is no path of ours either, nor is an empty entry.
-    return bool(path.parts) and not (leaves or _DRIVE.match(image) or _OTHER_SCHEME.match(image))
 
 
 def need_columns(table: Table, columns: list[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from ..errors import QBert4RecError
 from ..ranking.top_k import top_k
 from .metrics import CUTOFFS, PROTOCOLS, UNSEEN_ITEMS, summarize, target_ranks
-from .result import EvaluationResult, ProtocolResult
+from .result import EvaluationResult, EvaluationResults, ProtocolResult
 from .segments import HISTORY_EDGES, POPULARITY_EDGES, bucket_metrics
 
 if TYPE_CHECKING:
@@ -127,19 +127,19 @@ def evaluate_systems(
     *,
     train: Sequences,
     num_items: int,
-    **arguments,
-) -> list[EvaluationResult]:
+    **arguments: Any,
+) -> EvaluationResults:
     """Evaluates several scorers on the same users; arguments as for `evaluate_ranker`.
 
     Returns:
-        One result a system, in the order given.
+        One result a system, in the order given; a notebook shows them as tables.
     """
-    return [
+    return EvaluationResults(
         evaluate_ranker(
             score_fn, histories, targets, train=train, num_items=num_items, name=name, **arguments
         )
         for name, score_fn in systems.items()
-    ]
+    )
 
 
 def _checked(

@@ -13,7 +13,9 @@ from ..data.splitting import Splitting
 from ..errors import QBert4RecError
 from ..files import read_json, write_json
 from .metrics import ALL_ITEMS, PROTOCOLS, UNSEEN_ITEMS
+from .result_html import results_html
 from .segments import Bucket
+from .tables import PROTOCOL_TITLES, markdown_table
 
 PRIMARY_METRIC = "NDCG@10"
 FORMAT_VERSION = 1
@@ -25,7 +27,7 @@ SEEN_RULES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ProtocolResult:
     """Figures under one seen-item rule.
 
@@ -43,8 +45,12 @@ class ProtocolResult:
     by_popularity: list[Bucket]
     by_history_length: list[Bucket]
 
+    def __repr__(self) -> str:
+        figures = ", ".join(f"{name}: {value:.4f}" for name, value in self.metrics.items())
+        return f"ProtocolResult({figures}, coverage@10: {self.coverage:.3f})"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class EvaluationResult:
     """What an evaluation found for one system.
 
@@ -81,6 +87,20 @@ class EvaluationResult:
     def order_note(self) -> str:
         """How far the order behind these figures can be believed: a sentence for under a table."""
         return "" if self.splitting is None else self.splitting.note
+
+    def __repr__(self) -> str:
+        figures = "".join(
+            f", {PRIMARY_METRIC} {found.metrics[PRIMARY_METRIC]:.4f} {PROTOCOL_TITLES[protocol]}"
+            for protocol, found in self.protocols.items()
+            if PRIMARY_METRIC in found.metrics
+        )
+        return (
+            f"EvaluationResult({self.name!r}, {self.split} split, {self.num_users} users, "
+            f"{self.num_items} items{figures})"
+        )
+
+    def _repr_html_(self) -> str:
+        return results_html([self])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; names protocol, candidates and seen-item rule. No ranks."""
@@ -178,6 +198,19 @@ class EvaluationResult:
             raise QBert4RecError(
                 f"{path} lacks a part of an evaluation result ({error}); evaluate again"
             ) from None
+
+
+class EvaluationResults(list[EvaluationResult]):
+    """Results of several systems on the same users, which show themselves as tables.
+
+    In everything else it is a list.
+    """
+
+    def __repr__(self) -> str:
+        return markdown_table(self).rstrip() if self else "EvaluationResults([])"
+
+    def _repr_html_(self) -> str:
+        return results_html(self)
 
 
 def _ranks_path(path: Path) -> Path:

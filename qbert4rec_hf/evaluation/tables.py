@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from .metrics import ALL_ITEMS, UNSEEN_ITEMS
-from .result import EvaluationResult
+
+if TYPE_CHECKING:
+    from .result import EvaluationResult
 
 PROTOCOL_TITLES = {ALL_ITEMS: "ranking everything", UNSEEN_ITEMS: "seen items excluded"}
 

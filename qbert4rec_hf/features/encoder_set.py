@@ -43,6 +43,16 @@ class EncoderSet(Mapping[str, FeatureEncoder]):
     Raises:
         QBert4RecError: an encoder under another modality's name, or for the structural modality,
             which has no encoder (see `features.structural`).
+
+    Example:
+        >>> from qbert4rec_hf import Domain, EncoderSet, make_demo_domains
+        >>> from qbert4rec_hf.features.tfidf import TfidfTextEncoder
+        >>> domain = Domain.load(make_demo_domains("shops", scale=0.05)[-1])
+        >>> encoders = EncoderSet({"text": TfidfTextEncoder(dim=8)}).fit([domain])
+        >>> encoders
+        EncoderSet(text: tfidf)
+        >>> encoders.encode_domain(domain, progress=False)
+        ItemFeatures(24 items; text: 8 numbers for 24)
     """
 
     def __init__(self, encoders: Mapping[str, FeatureEncoder], *, shard_size: int = 1024) -> None:

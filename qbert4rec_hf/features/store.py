@@ -34,6 +34,14 @@ class ModalityFeatures:
 
     Raises:
         QBert4RecError: shapes that do not fit, or a vector that is not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> from qbert4rec_hf import ModalityFeatures
+        >>> vectors = np.ones((3, 2, 4))  # three items, up to two pictures each
+        >>> mask = np.array([[True, True], [True, False], [False, False]])
+        >>> ModalityFeatures(vectors, mask)
+        ModalityFeatures(3 items, 2 vectors of 4 numbers, 2 items have some)
     """
 
     vectors: np.ndarray
@@ -90,6 +98,12 @@ class ModalityFeatures:
     def __len__(self) -> int:
         return len(self.vectors)
 
+    def __repr__(self) -> str:
+        return (
+            f"ModalityFeatures({len(self)} items, {self.num_vectors} vectors of {self.dim} "
+            f"numbers, {int(self.present.sum())} items have some)"
+        )
+
     @property
     def dim(self) -> int:
         """Length of a vector."""
@@ -135,6 +149,16 @@ class ItemFeatures:
 
     Raises:
         QBert4RecError: a modality with another number of rows.
+
+    Example:
+        >>> import numpy as np
+        >>> from qbert4rec_hf import ItemFeatures, ModalityFeatures
+        >>> text = ModalityFeatures(np.ones((2, 1, 4)), np.array([[True], [False]]))
+        >>> features = ItemFeatures(["tea", "pot"], {"text": text})
+        >>> features
+        ItemFeatures(2 items; text: 4 numbers for 1)
+        >>> ItemFeatures.load(features.save("features")).dims
+        {'text': 4}
     """
 
     item_ids: list[str]
@@ -152,6 +176,13 @@ class ItemFeatures:
 
     def __len__(self) -> int:
         return len(self.item_ids)
+
+    def __repr__(self) -> str:
+        inside = ", ".join(
+            f"{name}: {part.dim} numbers for {int(part.present.sum())}"
+            for name, part in self.modalities.items()
+        )
+        return f"ItemFeatures({len(self)} items; {inside or 'no modality'})"
 
     @property
     def dims(self) -> dict[str, int]:

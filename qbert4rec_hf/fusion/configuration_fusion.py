@@ -1,9 +1,15 @@
 """Configuration of the fusion model, stage 1 of Q-BERT4Rec."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from huggingface_hub.dataclasses import strict
-from transformers import PreTrainedConfig
+try:
+    from huggingface_hub.dataclasses import strict
+    from transformers import PreTrainedConfig
+except ImportError as error:
+    # In a repository of the Hub this file stands without its package, which checks versions.
+    raise ImportError(
+        "this model needs transformers 5.20 or newer; run pip install -U 'transformers>=5.20'"
+    ) from error
 
 FORMAT_VERSION = 1
 
@@ -54,7 +60,7 @@ class QBert4RecFusionConfig(PreTrainedConfig):
             refused.
 
     Example:
-
+        >>> from qbert4rec_hf import QBert4RecFusionConfig
         >>> config = QBert4RecFusionConfig(modalities={"text": 64, "image": 32}, num_items=600)
         >>> config.modality_names
         ['image', 'text']
@@ -84,7 +90,7 @@ class QBert4RecFusionConfig(PreTrainedConfig):
     catalog_fingerprint: str | None = None
     format_version: int = FORMAT_VERSION
 
-    def __post_init__(self, **kwargs):
+    def __post_init__(self, **kwargs: Any) -> None:
         if self.modalities is None:
             self.modalities = {"text": 768, "image": 512}
         super().__post_init__(**kwargs)
@@ -94,7 +100,7 @@ class QBert4RecFusionConfig(PreTrainedConfig):
         """Names in the order of the modality axis: sorted, as JSON does not keep an order."""
         return sorted(self.modalities)
 
-    def validate_format_version(self):
+    def validate_format_version(self) -> None:
         """Refuses what a later version of this code wrote: it may mean something else."""
         if self.format_version > FORMAT_VERSION:
             raise ValueError(
@@ -102,7 +108,7 @@ class QBert4RecFusionConfig(PreTrainedConfig):
                 f"({FORMAT_VERSION}); update qbert4rec_hf"
             )
 
-    def validate_modalities(self):
+    def validate_modalities(self) -> None:
         """Refuses an empty set of modalities, and sizes that are not positive."""
         if not self.modalities:
             raise ValueError("modalities is empty; name at least one, as in {'text': 768}")
@@ -110,7 +116,7 @@ class QBert4RecFusionConfig(PreTrainedConfig):
             if size < 1:
                 raise ValueError(f"modalities[{name!r}] is {size}; a vector has at least one axis")
 
-    def validate_sizes(self):
+    def validate_sizes(self) -> None:
         """Refuses sizes and shares that cannot work."""
         for name in ("hidden_size", "intermediate_size", "num_attention_heads", "max_layers"):
             if getattr(self, name) < 1:

@@ -110,14 +110,15 @@ class QBert4RecFusionModel(QBert4RecFusionPreTrainedModel):
     (PonderNet) for halting.
 
     Example:
-
+        >>> import torch
+        >>> from qbert4rec_hf import QBert4RecFusionConfig, QBert4RecFusionModel
         >>> config = QBert4RecFusionConfig(modalities={"text": 8}, num_items=3, hidden_size=16)
         >>> model = QBert4RecFusionModel(config)
         >>> model.embed({"text": torch.randn(3, 1, 8)}).fused.shape
         torch.Size([3, 16])
     """
 
-    def __init__(self, config: QBert4RecFusionConfig):
+    def __init__(self, config: QBert4RecFusionConfig) -> None:
         super().__init__(config)
         self.alignment = nn.ModuleDict(
             {

@@ -2,8 +2,14 @@
 
 from typing import Literal
 
-from huggingface_hub.dataclasses import strict
-from transformers import PreTrainedConfig
+try:
+    from huggingface_hub.dataclasses import strict
+    from transformers import PreTrainedConfig
+except ImportError as error:
+    # In a repository of the Hub this file stands without its package, which checks versions.
+    raise ImportError(
+        "this model needs transformers 5.20 or newer; run pip install -U 'transformers>=5.20'"
+    ) from error
 
 FORMAT_VERSION = 1
 
@@ -54,7 +60,7 @@ class QBert4RecQuantizerConfig(PreTrainedConfig):
             refused.
 
     Example:
-
+        >>> from qbert4rec_hf import QBert4RecQuantizerConfig
         >>> QBert4RecQuantizerConfig(num_levels=2, codebook_size=[256, 512]).codebook_sizes
         [256, 512]
     """
@@ -89,7 +95,7 @@ class QBert4RecQuantizerConfig(PreTrainedConfig):
         hidden = [512] if self.hidden_sizes is None else self.hidden_sizes
         return [self.input_size, *hidden, self.codebook_dim]
 
-    def validate_format_version(self):
+    def validate_format_version(self) -> None:
         """Refuses what a later version of this code wrote: it may mean something else."""
         if self.format_version > FORMAT_VERSION:
             raise ValueError(
@@ -97,7 +103,7 @@ class QBert4RecQuantizerConfig(PreTrainedConfig):
                 f"({FORMAT_VERSION}); update qbert4rec_hf"
             )
 
-    def validate_sizes(self):
+    def validate_sizes(self) -> None:
         """Refuses sizes and shares that cannot work."""
         if self.num_levels < 1 or len(self.codebook_sizes) != self.num_levels:
             raise ValueError(
@@ -117,7 +123,7 @@ class QBert4RecQuantizerConfig(PreTrainedConfig):
         if self.commitment_weight < 0:
             raise ValueError(f"commitment_weight {self.commitment_weight} must be 0 or more")
 
-    def validate_quantizer_type(self):
+    def validate_quantizer_type(self) -> None:
         """Refuses settings that residual k-means would silently ignore."""
         if self.quantizer_type != "residual_kmeans":
             return

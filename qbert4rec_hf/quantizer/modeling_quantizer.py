@@ -60,7 +60,7 @@ def codebook_use(
 class QBert4RecMLP(nn.Sequential):
     """Linear layers with ReLU between them."""
 
-    def __init__(self, sizes: list[int]):
+    def __init__(self, sizes: list[int]) -> None:
         layers = []
         for size, following in zip(sizes[:-1], sizes[1:], strict=True):
             layers += [nn.Linear(size, following), nn.ReLU()]
@@ -70,7 +70,7 @@ class QBert4RecMLP(nn.Sequential):
 class QBert4RecCodebook(nn.Module):
     """The codewords of one level, and how much each has been used of late."""
 
-    def __init__(self, size: int, dim: int, *, decay: float, revival_threshold: float):
+    def __init__(self, size: int, dim: int, *, decay: float, revival_threshold: float) -> None:
         super().__init__()
         self.decay = decay
         self.revival_threshold = revival_threshold
@@ -152,7 +152,8 @@ class QBert4RecQuantizerModel(QBert4RecQuantizerPreTrainedModel):
     starts and revival.
 
     Example:
-
+        >>> import torch
+        >>> from qbert4rec_hf import QBert4RecQuantizerConfig, QBert4RecQuantizerModel
         >>> model = QBert4RecQuantizerModel(QBert4RecQuantizerConfig(input_size=8, codebook_size=4))
         >>> model.initialize(torch.randn(100, 8))
         >>> codes, distances = model.encode(torch.randn(3, 8))
@@ -160,7 +161,7 @@ class QBert4RecQuantizerModel(QBert4RecQuantizerPreTrainedModel):
         (torch.Size([3, 4]), torch.Size([3, 4, 4]))
     """
 
-    def __init__(self, config: QBert4RecQuantizerConfig):
+    def __init__(self, config: QBert4RecQuantizerConfig) -> None:
         super().__init__(config)
         self.is_rqvae = config.quantizer_type == "rqvae"
         self.encoder = QBert4RecMLP(config.encoder_sizes) if self.is_rqvae else nn.Identity()

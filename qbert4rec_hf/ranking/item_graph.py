@@ -55,6 +55,15 @@ class ItemGraphPrior:
     Source:
         Steck, Embarrassingly Shallow Autoencoders for Sparse Data, 2019 (the closed form); Ning
         and Karypis, SLIM, 2011, section IV.B (restriction to neighbours chosen beforehand).
+
+    Example:
+        >>> from qbert4rec_hf import ItemGraphPrior, Sequences
+        >>> histories = Sequences.from_lists([[0, 1], [0, 1, 2], [1, 0], [2, 3]])
+        >>> prior = ItemGraphPrior.fit(histories, num_items=4, regularization=1.0)
+        >>> prior
+        ItemGraphPrior(4 items, 12 weights, closed_form)
+        >>> int(prior.score(Sequences.from_lists([[0]])).argmax())  # who takes 0 takes 1
+        1
     """
 
     def __init__(
@@ -64,11 +73,15 @@ class ItemGraphPrior:
         *,
         recency: dict[str, float],
         info: dict[str, Any],
-    ):
+    ) -> None:
         self.weights = weights
         self.popularity = popularity
         self.recency = recency
         self.info = info
+
+    def __repr__(self) -> str:
+        method = self.info.get("method", "made by hand")
+        return f"ItemGraphPrior({self.num_items} items, {self.weights.nnz} weights, {method})"
 
     @property
     def num_items(self) -> int:

@@ -157,6 +157,15 @@ class RunConfig:
         num_threads: CPU threads of all stages; PyTorch's choice (one a core) without it, which is
             slow where other work keeps the cores busy. A section's own `num_threads` goes before
             it. It names no stage: another number does not make finished stages outdated.
+
+    Example:
+        >>> from qbert4rec_hf import RunConfig
+        >>> config = RunConfig.from_dict({"domain": "shops/weekend", "finetune": {"epochs": 10}})
+        >>> config.finetune.epochs, config.model.preset
+        (10, 'small')
+        >>> config.save("config.yaml")
+        >>> RunConfig.load("config.yaml") == config
+        True
     """
 
     domain: str | None = None

@@ -12,7 +12,7 @@ from ..data.split import Split
 from ..errors import QBert4RecError
 from ..evaluation.baselines import baseline_scorers
 from ..evaluation.evaluator import ScoreFunction, evaluate_systems
-from ..evaluation.result import EvaluationResult
+from ..evaluation.result import EvaluationResult, EvaluationResults
 from ..files import write_json
 from ..ranking.ranker import Ranker
 from ..ranking.recommender import Recommender
@@ -51,7 +51,7 @@ def evaluate_model(
     split: str = "test",
     batch_size: int = 256,
     progress: bool = True,
-) -> list[EvaluationResult]:
+) -> EvaluationResults:
     """Ranks the whole catalogue for every user of a split, by the model and by the baselines.
 
     Args:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from ..errors import QBert4RecError
-from ..evaluation.result import EvaluationResult
+from ..evaluation.result import EvaluationResults
 from .base_encoders import check_features
 from .config import CONFIG_FILE, RunConfig, change, read_yaml, reseed
 from .lock import run_lock
@@ -147,7 +147,7 @@ class Run(RunFolder):
         """The report."""
         self.do("report")
 
-    def all(self) -> list[EvaluationResult]:
+    def all(self) -> EvaluationResults:
         """Every stage that the configuration asks for.
 
         Returns:
@@ -164,7 +164,7 @@ class Run(RunFolder):
         self.evaluate()
         return self.results()
 
-    def results(self) -> list[EvaluationResult]:
+    def results(self) -> EvaluationResults:
         """What the report stage measured, the model first."""
         require_finished(self.path("report"), "report", "run")
         return load_results(self.path("report"))
@@ -190,7 +190,7 @@ def run_domain(
     assignments: list[str] | None = None,
     seed: int | None = None,
     trust_remote_code: bool = False,
-) -> list[EvaluationResult]:
+) -> EvaluationResults:
     """All stages for a domain, as `qbert4rec run` does them.
 
     Args:
@@ -203,7 +203,23 @@ def run_domain(
         trust_remote_code: whether encoders whose model brings code of its own may run it.
 
     Returns:
-        The results of the report, the model first.
+        The results of the report, the model first; a notebook shows them as tables.
+
+    Raises:
+        QBert4RecError: an unknown setting, or a domain that cannot be used; the stages that were
+            finished before are kept.
+
+    Example:
+        >>> from qbert4rec_hf import Recommender, make_demo_domains, run_domain
+        >>> shops = make_demo_domains("shops", scale=0.05)
+        >>> short = ["pretrain.enabled=false", "fusion.epochs=1", "quantizer.epochs=1"]
+        >>> results = run_domain(shops[-1], "run", assignments=[*short, "finetune.epochs=1"])
+        >>> [result.name for result in results]
+        ['Q-BERT4Rec + item graph', 'Q-BERT4Rec', 'Popularity', 'EASE']
+        >>> 0 <= results[0].metric("NDCG@10") <= 1
+        True
+        >>> Recommender.from_pretrained("run/model")
+        Recommender(domain='weekend', items=24, levels=4, exclude_seen=True)
     """
     with run_lock(output_dir):
         run = Run.open(

@@ -17,6 +17,8 @@ from transformers.utils import logging
 from ..columns import CATALOG_FILE, CATALOG_INFO_FILE, CODES, COLLIDES, DOMAIN, ITEM_ID, TITLE
 from ..errors import QBert4RecError
 from ..files import make_folder
+from .catalogue_checks import check_item_ids, check_lengths
+from .catalogue_html import catalogue_html
 from .catalogue_info import CatalogInfo
 from .catalogue_table import read_table, write_table
 from .collisions import check_codes
@@ -48,6 +50,18 @@ class ItemCatalog:
     Raises:
         QBert4RecError: lengths that differ, a code out of range, an item id that occurs twice in a
             domain, or a shared ID where that is not allowed.
+
+    Example:
+        >>> import numpy as np
+        >>> from qbert4rec_hf import ItemCatalog
+        >>> codes = np.array([[0, 0], [0, 1], [3, 2]])
+        >>> catalog = ItemCatalog(
+        ...     ["tea", "pot", "mug"], ["Tea", "Pot", None], codes, [4, 4], ["teashop"], [3]
+        ... )
+        >>> catalog
+        ItemCatalog(teashop: 3; codebooks [4, 4])
+        >>> catalog.encode("mug"), catalog.decode("<a_0><b_1>")
+        ('<a_3><b_2>', ['pot'])
     """
 
     item_ids: list[str]
@@ -59,7 +73,7 @@ class ItemCatalog:
     allow_shared: bool = False
     collides: np.ndarray = field(init=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         set_field = partial(object.__setattr__, self)
         set_field("item_ids", list(self.item_ids))
         # Pandas writes an absent title as NaN.
@@ -68,48 +82,11 @@ class ItemCatalog:
         set_field("codebook_sizes", [int(size) for size in self.codebook_sizes])
         set_field("domains", list(self.domains))
         set_field("domain_sizes", [int(size) for size in self.domain_sizes])
-        self._check_lengths()
-        self._check_item_ids()
+        check_lengths(self)
+        check_item_ids(self)
         check_codes(self.codes, self.codebook_sizes, "catalogue")
         set_field("codes", self.codes.astype(np.int64, copy=False))
         set_field("collides", self._shared())
-
-    def _check_lengths(self) -> None:
-        lengths = {
-            "item ids": len(self.item_ids),
-            "titles": len(self.titles),
-            "codes": len(self.codes),
-            "domain sizes in all": sum(self.domain_sizes),
-        }
-        if len(set(lengths.values())) > 1:
-            given = ", ".join(f"{name}: {length}" for name, length in lengths.items())
-            raise QBert4RecError(f"a catalogue needs one of each for every item, got {given}")
-        if (
-            len(self.domains) != len(self.domain_sizes)
-            or len(set(self.domains)) < len(self.domains)
-            or min(self.domain_sizes, default=0) < 0
-        ):
-            raise QBert4RecError(
-                f"domains need names of their own and a size each, got {self.domains} and "
-                f"{self.domain_sizes}"
-            )
-
-    def _check_item_ids(self) -> None:
-        for name in self.domains:
-            rows = self.domain_slice(name)
-            first: dict[str, int] = {}
-            for row in range(rows.start, rows.stop):
-                item_id = self.item_ids[row]
-                if not isinstance(item_id, str) or not item_id:
-                    raise QBert4RecError(
-                        f"catalogue row {row}: an item id must be text, got {item_id!r}"
-                    )
-                if item_id in first:
-                    raise QBert4RecError(
-                        f"catalogue rows {first[item_id]} and {row}: item {item_id!r} occurs twice "
-                        f"in domain {name!r}; keep one"
-                    )
-                first[item_id] = row
 
     def _shared(self) -> np.ndarray:
         domain = np.repeat(np.arange(len(self.domains)), self.domain_sizes)
@@ -135,6 +112,9 @@ class ItemCatalog:
             f"{name}: {size}" for name, size in zip(self.domains, self.domain_sizes, strict=True)
         )
         return f"ItemCatalog({sizes}; codebooks {self.codebook_sizes})"
+
+    def _repr_html_(self) -> str:
+        return catalogue_html(self)
 
     @property
     def num_levels(self) -> int:

@@ -13,7 +13,14 @@ from tokenizers.decoders import Fuse
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Sequence as PreTokenizers
 from tokenizers.pre_tokenizers import Split, WhitespaceSplit
-from transformers import BatchEncoding, TokenizersBackend
+
+try:
+    from transformers import BatchEncoding, TokenizersBackend
+except ImportError as error:
+    # In a repository of the Hub this file stands without its package, which checks versions.
+    raise ImportError(
+        "this tokenizer needs transformers 5.20 or newer; run pip install -U 'transformers>=5.20'"
+    ) from error
 
 PAD, MASK, UNK = "[PAD]", "[MASK]", "[UNK]"
 SPECIALS = (PAD, MASK, UNK)
@@ -53,6 +60,14 @@ class QBert4RecTokenizer(TokenizersBackend):
     There is no `__init__`, so that an edited `tokenizer.json` is honoured when it is loaded.
 
     Source: section 3.4, "one shared vocabulary".
+
+    Example:
+        >>> from qbert4rec_hf import QBert4RecTokenizer
+        >>> tokenizer = QBert4RecTokenizer.from_codebook_sizes([4, 4])
+        >>> tokenizer("<a_0><b_0> <a_3><b_2>")["input_ids"]
+        [3, 7, 6, 9]
+        >>> tokenizer.decode([3, 7, 6, 9])
+        '<a_0><b_0><a_3><b_2>'
     """
 
     model_input_names = ["input_ids", "attention_mask"]

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from laws import checkpoint_activations
 
 from qbert4rec_hf.fusion.configuration_fusion import QBert4RecFusionConfig
 from qbert4rec_hf.fusion.modeling_fusion import QBert4RecFusionModel
@@ -232,7 +233,7 @@ def test_gradient_checkpointing_gives_the_same_gradient():
     for checkpointing in (False, True):
         model = make_model(dropout=0.0, id_dropout=0.0)
         if checkpointing:
-            model.activation_checkpointing_enable()
+            checkpoint_activations(model)
         model(*make_batch(), torch.arange(ITEMS)).loss.backward()
         gradients.append(model.layers[0].attention.query.weight.grad)
     torch.testing.assert_close(*gradients)

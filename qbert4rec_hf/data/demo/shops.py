@@ -82,6 +82,12 @@ def make_demo_domains(
     Raises:
         QBert4RecError: the scale is not positive, the seed negative, or the folder cannot be
             written.
+
+    Example:
+        >>> from qbert4rec_hf import Domain, make_demo_domains
+        >>> folders = make_demo_domains("shops", scale=0.05)
+        >>> [Domain.load(folder).name for folder in folders]
+        ['outdoor', 'home', 'weekend']
     """
     if not scale > 0:
         raise QBert4RecError(f"scale must be above 0, got {scale}")

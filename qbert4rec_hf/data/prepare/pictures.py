@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...columns import ITEM_ID
-from ...files import stays_inside
+from ...files import lies_inside, stays_inside
 from ..domain_files import downloaded_files
 from .engine import Engine, is_full_disk
 
@@ -196,8 +196,7 @@ def _inside(base: Path, image: str) -> Path | None:
         return None
     try:
         source = base / image
-        is_below = source.resolve().is_relative_to(base.resolve())
-        return source if is_below and source.is_file() else None
+        return source if lies_inside(source, base) and source.is_file() else None
     except OSError:
         # A name that is too long, say.
         return None

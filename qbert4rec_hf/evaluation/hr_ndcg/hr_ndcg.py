@@ -22,7 +22,8 @@ Args:
 Returns:
     "HR@k" and "NDCG@k" for each k.
 Examples:
-    >>> metric = evaluate.load("qbert4rec_hf/evaluation/hr_ndcg")
+    >>> import evaluate
+    >>> metric = evaluate.load("./hr_ndcg")  # or "OWNER/hr_ndcg" of the Hub
     >>> metric.compute(predictions=[["a", "b", "c"]], references=["c"], ks=[1, 3])
     {'HR@1': 0.0, 'HR@3': 1.0, 'NDCG@1': 0.0, 'NDCG@3': 0.5}
 """
