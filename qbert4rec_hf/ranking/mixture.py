@@ -18,7 +18,6 @@ from .ranks import (
     UNSEEN_ITEMS,
     discounted_gain,
     ranks_by_seen_weight,
-    target_ranks,
 )
 
 if TYPE_CHECKING:
@@ -172,9 +171,10 @@ def choose_mixture(
             prior = prior.masked_fill(log_probabilities == -torch.inf, 0.0)
             for weight in weights:
                 mixed = torch.lerp(probabilities, prior, weight)
-                unseen = target_ranks(mixed, targets, histories)
+                unseen, *every = ranks_by_seen_weight(
+                    mixed, targets, histories, (None, *seen_weights)
+                )
                 collected[UNSEEN_ITEMS, weight, recency, 1.0].append(discounted_gain(unseen, k))
-                every = ranks_by_seen_weight(mixed, targets, histories, seen_weights)
                 for seen_weight, ranks in zip(seen_weights, every, strict=True):
                     key = (ALL_ITEMS, weight, recency, seen_weight)
                     collected[key].append(discounted_gain(ranks, k))

@@ -83,7 +83,10 @@ def target_ranks(
 
 
 def ranks_by_seen_weight(
-    scores: Tensor, targets: np.ndarray | Tensor, histories: Sequences, weights: Sequence[float]
+    scores: Tensor,
+    targets: np.ndarray | Tensor,
+    histories: Sequences,
+    weights: Sequence[float | None],
 ) -> np.ndarray:
     """`target_ranks` of `scale_seen(scores, histories, weight)` for every weight.
 
@@ -94,7 +97,7 @@ def ranks_by_seen_weight(
         scores: `[batch, items]`, as in `scale_seen`.
         targets: `[batch]` item rows.
         histories: `[batch]`, one sequence a row.
-        weights: what seen items' scores are multiplied by.
+        weights: what seen items' scores are multiplied by; None leaves them out of the ranking.
 
     Returns:
         `[weights, batch]` int64.
@@ -109,6 +112,10 @@ def ranks_by_seen_weight(
     unseen = unseen.index_add(0, row, -(seen >= at_target[row]).long())
     found = []
     for weight in weights:
+        if weight is None:
+            miss = repeated | (at_target == -torch.inf)
+            found.append(torch.where(miss, scores.shape[1] + 1, unseen))
+            continue
         weighted = torch.where(seen == -torch.inf, seen, seen * weight)
         ranks = unseen.index_add(0, row, (weighted >= at_target[row]).long())
         ranks[at_target == -torch.inf] = scores.shape[1] + 1

@@ -128,6 +128,8 @@ def test_ranks_by_seen_weight_are_those_of_scaled_scores():
     for ranks, weight in zip(found, weights, strict=True):
         expected = target_ranks(scale_seen(scores, histories, weight), targets)
         np.testing.assert_array_equal(ranks, expected)
+    (unseen,) = ranks_by_seen_weight(scores, targets, histories, (None,))
+    np.testing.assert_array_equal(unseen, target_ranks(scores, targets, histories))
     assert any(target in history for target, history in zip(targets, histories, strict=True))
     assert (found[0] != found[2]).any()
     torch.testing.assert_close(scale_seen(scores, histories, 1.0), scores)
