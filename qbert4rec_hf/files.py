@@ -98,10 +98,26 @@ def inside(folder: str | os.PathLike, name: str, source: str | os.PathLike) -> P
 
 
 def stays_inside(name: str) -> bool:
-    """Whether a path, joined to a folder, stays inside it on every system."""
+    """Whether a path, joined to a folder, stays inside it on every system, links aside."""
     path = PurePosixPath(name.replace("\\", "/"))
     leaves = path.is_absolute() or ".." in path.parts or _DRIVE.match(name)
     return bool(path.parts) and not leaves and "\0" not in name
+
+
+def lies_inside(path: str | os.PathLike, folder: str | os.PathLike) -> bool:
+    """Whether a path below a folder is still inside it once every link is followed.
+
+    To be asked of whatever is copied or published: a folder of somebody else's must not bring
+    along other files of this machine. A download in the Hub's cache consists of links to the
+    contents beside it, which belong to it.
+    """
+    try:
+        root, target = Path(folder).resolve(), Path(path).resolve()
+    except (OSError, RuntimeError):
+        # Links in a circle lead nowhere.
+        return False
+    cached = root.parent.name == "snapshots" and target.parent == root.parents[1] / "blobs"
+    return cached or target.is_relative_to(root)
 
 
 def make_folder(path: str | os.PathLike) -> Path:

@@ -8,6 +8,7 @@ from qbert4rec_hf.files import (
     atomic_file,
     atomic_folder,
     fingerprint,
+    lies_inside,
     make_folder,
     read_json,
     write_json,
@@ -99,3 +100,42 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(QBert4RecError, match="cannot write .*card.md"):
         write_text(tmp_path / "card.md", "x")
     assert [entry.name for entry in tmp_path.iterdir()] == ["card.md"]
+
+
+def test_a_link_out_of_a_folder_is_not_inside_it(tmp_path):
+    folder = tmp_path / "folder"
+    for place in (folder / "part", tmp_path / "secret"):
+        place.mkdir(parents=True)
+        (place / "a.txt").write_text("a")
+    (folder / "inner").symlink_to("part/a.txt")
+    (folder / "outer").symlink_to("../secret/a.txt")
+    (folder / "outer folder").symlink_to(tmp_path / "secret")
+    (folder / "chain").symlink_to("outer")
+    (folder / "circle").symlink_to("circle")
+    for name in ("part/a.txt", "part", "inner", "absent"):
+        assert lies_inside(folder / name, folder), name
+    for name in ("outer", "outer folder/a.txt", "chain", "../secret/a.txt"):
+        assert not lies_inside(folder / name, folder), name
+    assert not (folder / "circle").is_file()
+    lies_inside(folder / "circle", folder)  # Whatever it says, it ends.
+    # The folder itself may be reached by a link.
+    (tmp_path / "link").symlink_to(folder)
+    assert lies_inside(tmp_path / "link" / "inner", tmp_path / "link")
+
+
+def test_the_contents_of_the_hubs_cache_belong_to_its_snapshots(tmp_path):
+    snapshot, blobs = (
+        tmp_path / "models--a--b" / "snapshots" / "0a1b",
+        tmp_path / "models--a--b/blobs",
+    )
+    for place in (snapshot, blobs):
+        place.mkdir(parents=True)
+    (blobs / "good").write_text("a")
+    (tmp_path / "secret").write_text("secret")
+    (blobs / "bad").symlink_to(tmp_path / "secret")
+    for name in ("good", "bad"):
+        (snapshot / name).symlink_to(f"../../blobs/{name}")
+    (snapshot / "worse").symlink_to(tmp_path / "secret")
+    assert lies_inside(snapshot / "good", snapshot)
+    assert not lies_inside(snapshot / "bad", snapshot)
+    assert not lies_inside(snapshot / "worse", snapshot)

@@ -19,6 +19,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", metavar="ID", help="what the card's snippets open; the run's model by default"
     )
     parser.add_argument("--name", help="name of the model; after its domain by default")
+    parser.add_argument(
+        "--dataset",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="dataset of the Hub that holds the domain, for the metadata; repeatable, the domain "
+        "recommended in first",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -32,5 +40,6 @@ def run(arguments: argparse.Namespace) -> None:
             arguments.output,
             model=arguments.model,
             name=arguments.name,
+            datasets=arguments.dataset,
         )
     )

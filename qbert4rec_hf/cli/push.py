@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..hub_upload import UploadPlan
+    from ..hub_files.plan import UploadPlan
 
 HELP = "Upload a model, domain or feature folder to the Hugging Face Hub: what changed, no pickles."
 EXAMPLE = """
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
     from huggingface_hub.utils import disable_progress_bars
 
     from ..hub.push import plan_push
-    from ..hub_upload import upload
+    from ..hub_files.upload import upload
 
     if arguments.quiet:
         disable_progress_bars()

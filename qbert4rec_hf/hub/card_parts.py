@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 from ..evaluation.metrics import ALL_ITEMS, UNSEEN_ITEMS
 from ..evaluation.result import PRIMARY_METRIC
 from ..evaluation.tables import PROTOCOL_TITLES, metric_names
-from ..markdown import code_block, escape, table
+from ..markdown import escape, table
+from .card_energy import energy
 from .card_facts import ModelCardFacts
 
 
@@ -28,46 +27,6 @@ def summary(facts: ModelCardFacts) -> str:
         )
         parts.append(f"{PRIMARY_METRIC} on the {result.split} split: {figures}.")
     return " ".join(parts)
-
-
-def recommend_snippet(facts: ModelCardFacts) -> str:
-    """The front door, with items of the model."""
-    history = ", ".join(_literal(item.item_id) for item in facts.history)
-    return code_block(
-        f"""
-from qbert4rec_hf import Recommender
-
-recommender = Recommender.from_pretrained({_literal(facts.model)})
-for item in recommender.recommend([{history}], top_k=5):
-    print(f"{{item.score:.3f}}  {{item.item_id}}  {{item.title}}")
-""",
-        "python",
-    )
-
-
-def transformers_snippet(facts: ModelCardFacts) -> str:
-    """The plain classes of transformers."""
-    model = _literal(facts.model)
-    history = "".join(item.semantic_id for item in facts.history)
-    return code_block(
-        f"""
-from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
-
-model = AutoModelForMaskedLM.from_pretrained({model}, trust_remote_code=True)
-tokenizer = AutoTokenizer.from_pretrained({model}, trust_remote_code=True)
-encoder = AutoModel.from_pretrained({model}, trust_remote_code=True)
-
-# The same history as semantic IDs; catalog.parquet holds those of all items.
-history = "{history}"
-inputs = tokenizer(history, return_tensors="pt")
-scores = model.score_items(**inputs)  # a log-probability for each row of catalog.parquet
-""",
-        "python",
-    )
-
-
-def _literal(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
 
 
 def answer(facts: ModelCardFacts) -> str:
@@ -148,15 +107,16 @@ def method(facts: ModelCardFacts) -> str:
 
 
 def circumstances(facts: ModelCardFacts) -> str:
-    """Seed, hardware, time and versions."""
+    """Seed, hardware, time, energy and versions."""
     rows: list[tuple[str, object]] = [
         ("seed", "not recorded" if facts.seed is None else facts.seed),
         ("hardware", facts.machine or "not recorded"),
     ]
+    total = sum(facts.seconds.values())
     if facts.seconds:
-        total = sum(facts.seconds.values())
         stages = ", ".join(f"{stage} {value:.0f}" for stage, value in facts.seconds.items())
         rows.append(("seconds", f"{total:.0f} ({stages})"))
+    rows.append(("energy", energy(facts.machine, total)))
     if facts.parameters is not None:
         rows.append(("parameters of the sequence model", f"{facts.parameters:,}"))
     if facts.versions:

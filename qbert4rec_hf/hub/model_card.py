@@ -11,7 +11,7 @@ from ..errors import QBert4RecError
 from ..evaluation.metrics import ALL_ITEMS, UNSEEN_ITEMS
 from ..evaluation.tables import PROTOCOL_TITLES, metric_names
 from ..markdown import code_block, escape, one_line, table
-from . import card_parts
+from . import card_parts, card_snippets
 from .card_facts import ModelCardFacts
 from .card_limits import limits
 
@@ -64,10 +64,11 @@ def render_model_card(facts: ModelCardFacts | Mapping[str, Any]) -> str:
         template_str=template.read_text(encoding="utf-8"),
         title=escape(facts.name),
         summary=card_parts.summary(facts),
-        recommend_snippet=card_parts.recommend_snippet(facts),
+        recommend_snippet=card_snippets.recommend_snippet(facts),
         example_answer=card_parts.answer(facts),
         further_use=card_parts.further_use(facts),
-        transformers_snippet=card_parts.transformers_snippet(facts),
+        pipeline_snippet=card_snippets.pipeline_snippet(facts),
+        transformers_snippet=card_snippets.transformers_snippet(facts),
         domain_table=card_parts.domain(facts),
         method=card_parts.method(facts),
         recipe_table=table(["setting", "value"], list(facts.recipe.items())),

@@ -8,15 +8,9 @@ from pathlib import Path
 from ..columns import CATALOG_INFO_FILE
 from ..data.domain_info import read_domain_info
 from ..errors import QBert4RecError
-from ..hub_folders import DOMAIN, MODEL, FolderKind, kind_of
-from ..hub_upload import (
-    Upload,
-    UploadPlan,
-    check_repo_id,
-    plan_folder,
-    unknown_plan,
-    upload,
-)
+from ..hub_files.folders import DOMAIN, MODEL, FolderKind, kind_of
+from ..hub_files.plan import UploadPlan, check_repo_id, plan_folder, unknown_plan
+from ..hub_files.upload import Upload, upload
 from ..ranking.model_folder_checks import check_parts, check_weights
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..data.domain_info import BY_TIMESTAMPS, DomainInfo, read_domain_info
 from ..errors import QBert4RecError
 from ..evaluation.result import EvaluationResult
 from ..files import write_text
+from ..hub_files.plan import check_repo_id
 from ..ranking.recommender import Recommender
 from ..runs.base_model import TRAINED_ON
 from ..runs.config import CONFIG_FILE, RunConfig
@@ -67,6 +68,7 @@ def write_card(
     *,
     model: str | None = None,
     name: str | None = None,
+    datasets: Sequence[str] = (),
 ) -> Path:
     """Writes the card of a finished run.
 
@@ -76,6 +78,7 @@ def write_card(
         model: what the snippets open, such as the id of the repository to be; the model folder by
             default.
         name: of the model; after the domain by default.
+        datasets: ids of the Hub's datasets that hold the run's domains, for the metadata.
 
     Returns:
         The path of the card.
@@ -84,19 +87,28 @@ def write_card(
         QBert4RecError: as `facts_of_run`, or the folder cannot be written.
     """
     path = Path(path) if path is not None else Path(run_folder) / MODEL / CARD_FILE
-    write_text(path, card_of_run(run_folder, model=model, name=name))
+    write_text(path, card_of_run(run_folder, model=model, name=name, datasets=datasets))
     return path
 
 
 def card_of_run(
-    run_folder: str | os.PathLike, *, model: str | None = None, name: str | None = None
+    run_folder: str | os.PathLike,
+    *,
+    model: str | None = None,
+    name: str | None = None,
+    datasets: Sequence[str] = (),
 ) -> str:
     """Renders the card of a finished run. Arguments and errors as of `write_card`."""
-    return render_model_card(facts_of_run(run_folder, model=model, name=name))
+    facts = facts_of_run(run_folder, model=model, name=name, datasets=datasets)
+    return render_model_card(facts)
 
 
 def facts_of_run(
-    run_folder: str | os.PathLike, *, model: str | None = None, name: str | None = None
+    run_folder: str | os.PathLike,
+    *,
+    model: str | None = None,
+    name: str | None = None,
+    datasets: Sequence[str] = (),
 ) -> ModelCardFacts:
     """Gathers what a card says from a run folder: configuration, manifests, results, model.
 
@@ -104,10 +116,15 @@ def facts_of_run(
         run_folder: of the run.
         model: what the snippets open; the model folder by default.
         name: of the model; after the domain by default.
+        datasets: ids of the Hub's datasets that hold the run's domains, that of the domain
+            recommended in first.
 
     Raises:
-        QBert4RecError: the run is not finished, or a stage was done again since its report.
+        QBert4RecError: the run is not finished, a stage was done again since its report, or
+            something in `datasets` is no id.
     """
+    for dataset in datasets:
+        check_repo_id(dataset)
     folder = Path(run_folder)
     report = require_finished(folder / REPORT, REPORT, "run")
     require_finished(folder / MODEL, MODEL, "finetune")
@@ -146,6 +163,7 @@ def facts_of_run(
         taken_over=taken_over,
         encoders=encoders,
         base_models=[*base_model, *base_models],
+        datasets=datasets,
         domain_facts=_domain_facts(info) if info else {},
         notes=_notes(results[0]),
         recipe={key: _text(flat[key]) for key in _RECIPE if _used(key, flat, manifests)},

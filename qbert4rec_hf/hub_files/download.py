@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from .errors import QBert4RecError
-from .hub_errors import explained
+from ..errors import QBert4RecError
+from .errors import explained
 
 # An id is OWNER/NAME, or NAME alone for a few old ones; anything else can only be a path.
 _REPO_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")

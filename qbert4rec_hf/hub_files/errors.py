@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from .errors import QBert4RecError
+from ..errors import QBert4RecError
 
 _TOKEN = re.compile(r"\b(hf|api|jwt)_\w{6,}|Bearer\s+\S+")
 _LOG_IN = "log in with `hf auth login` or set HF_TOKEN"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .columns import (
+from ..columns import (
     CARD_FILE,
     CATALOG_FILE,
     CATALOG_INFO_FILE,
@@ -24,10 +24,12 @@ from .columns import (
     QUANTIZER_FOLDER,
     RECOMMENDER_FILE,
 )
-from .errors import QBert4RecError
-from .files import read_json
+from ..errors import QBert4RecError
+from ..files import read_json
 
 FAMILIES = ("qbert4rec", "qbert4rec_fusion", "qbert4rec_quantizer")
+# What stands before an address in a card's snippets.
+_OPENERS = ("from_pretrained(", "load_dataset(", 'pipeline("next-item-recommendation", model=')
 _TABLES = [f"{t}{form}" for t in (ITEMS, INTERACTIONS) for form in (".parquet", "-*.parquet")]
 _SHARDS = [f"{table}/*.parquet" for table in (ITEMS, INTERACTIONS)]
 
@@ -138,7 +140,7 @@ def card_for(folder: Path, kind: FolderKind, repo_id: str) -> dict[str, bytes]:
     """The card of a folder with snippets that open the repository, where it has one.
 
     Returns:
-        File name -> content, for what `hub_upload.plan_upload` replaces.
+        File name -> content, for what `plan.plan_upload` replaces.
     """
     path = folder / CARD_FILE
     if not path.is_file():
@@ -147,8 +149,8 @@ def card_for(folder: Path, kind: FolderKind, repo_id: str) -> dict[str, bytes]:
     address = kind.address_in_card(card)
     if address is None:
         return {}
-    for opener in ("from_pretrained", "load_dataset"):
-        card = card.replace(f"{opener}({address}", f"{opener}({json.dumps(repo_id)}")
+    for opener in _OPENERS:
+        card = card.replace(f"{opener}{address}", f"{opener}{json.dumps(repo_id)}")
     return {CARD_FILE: card.encode()}
 
 

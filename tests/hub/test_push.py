@@ -302,3 +302,27 @@ def test_a_token_is_nowhere(hub, model, tmp_path, monkeypatch, capfd, caplog):
     assert files and not [path for path in files if hub.token.encode() in path.read_bytes()]
     uploaded = [hub.files(name) for name in ("shop/camp", "shop/other")]
     assert not [path for files in uploaded for path, c in files.items() if hub.token.encode() in c]
+
+
+# -- large catalogues ------------------------------------------------------------------------------
+
+
+def test_a_model_in_shards_goes_up_and_comes_back_bit_equal(hub, made, tmp_path):
+    from transformers import AutoModelForMaskedLM
+
+    recommender = Recommender.from_pretrained(made / "model")
+    folder = recommender.save_pretrained(tmp_path / "shards", max_shard_size=4000)
+    push(folder, "shop/camp")
+    shards = [path for path in hub.files("shop/camp") if path.startswith("model-")]
+    assert len(shards) > 2 and "model.safetensors" not in hub.files("shop/camp")
+    opened = AutoModelForMaskedLM.from_pretrained("shop/camp").state_dict()
+    expected = recommender.model.state_dict()
+    # The codes of the items, which grow with the catalogue, are among them.
+    assert opened.keys() == expected.keys() and "catalog_codes" in "".join(opened)
+    assert all(opened[name].equal(tensor) for name, tensor in expected.items())
+    again = Recommender.from_pretrained("shop/camp")
+    assert again.recommend([HISTORY, []]) == recommender.recommend([HISTORY, []])
+    # In one file again: no shard stays behind that somebody could load instead.
+    push(made / "model", "shop/camp")
+    left = hub.files("shop/camp").keys()
+    assert not left & {*shards, "model.safetensors.index.json"} and "model.safetensors" in left

@@ -5,19 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
-from fake_hub import DROP, LOST, FakeHub
+from fake_hub import DROP, LOST
 
 from qbert4rec_hf.errors import QBert4RecError
-from qbert4rec_hf.hub_download import find_folder
-from qbert4rec_hf.hub_errors import explained
-from qbert4rec_hf.hub_upload import plan_upload, upload
-
-
-@pytest.fixture
-def hub(monkeypatch, tmp_path):
-    with FakeHub() as hub:
-        hub.connect(monkeypatch, tmp_path / "home")
-        yield hub
+from qbert4rec_hf.hub_files.download import find_folder
+from qbert4rec_hf.hub_files.errors import explained
+from qbert4rec_hf.hub_files.plan import plan_upload
+from qbert4rec_hf.hub_files.upload import upload
 
 
 @pytest.fixture

@@ -1,72 +1,17 @@
 from __future__ import annotations
 
-import os
-
 import pytest
-from fake_hub import FakeHub
 
-from qbert4rec_hf import hub_upload
 from qbert4rec_hf.errors import QBert4RecError
-from qbert4rec_hf.hub_upload import local_files, plan_upload, upload
-
-
-@pytest.fixture
-def hub(monkeypatch, tmp_path):
-    with FakeHub() as hub:
-        hub.connect(monkeypatch, tmp_path / "home")
-        yield hub
-
-
-@pytest.fixture
-def folder(tmp_path):
-    found = tmp_path / "folder"
-    write(found, {"config.json": "{}", "model.safetensors": "weights", "part/a.txt": "a"})
-    return found
+from qbert4rec_hf.hub_files import upload as upload_module
+from qbert4rec_hf.hub_files.plan import plan_upload
+from qbert4rec_hf.hub_files.upload import upload
 
 
 def write(folder, files):
     for path, content in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(content)
-
-
-def test_what_never_goes_up(folder):
-    private = [
-        "pytorch_model.bin",
-        "training_args.bin",
-        "optimizer.pt",
-        "rng_state.pth",
-        "part/state.pkl",
-        "stage.json",
-        ".env",
-        ".cache/x",
-        ".git/config",
-        "checkpoint-3/model.safetensors",
-        "checkpoints/model.safetensors",
-        "features.partial/x.safetensors",
-        "__pycache__/a.pyc",
-    ]
-    write(folder, dict.fromkeys(private, "x"))
-    files, left_out = local_files(folder)
-    assert [file.path for file in files] == ["config.json", "model.safetensors", "part/a.txt"]
-    kept_back = [path for path in private if path in left_out]
-    kept_back += [path for path in private if path.split("/")[0] + "/" in left_out]
-    assert sorted(kept_back) == sorted(private)
-    assert "pickle" in left_out["training_args.bin"]
-
-
-def test_links_are_not_followed_out_of_the_folder(folder, tmp_path):
-    write(tmp_path, {"secret.txt": "secret", "elsewhere/deep.txt": "secret"})
-    os.symlink(tmp_path / "secret.txt", folder / "notes.txt")
-    os.symlink(tmp_path / "elsewhere", folder / "more")
-    os.symlink("nowhere", folder / "broken.txt")
-    os.symlink("part/a.txt", folder / "same.txt")
-    files, left_out = local_files(folder)
-    assert {file.path for file in files} >= {"same.txt", "config.json"}
-    assert not [f for f in files if b"secret" in f.source.read_bytes()]
-    assert left_out["notes.txt"] == "a link to a file outside the folder"
-    assert left_out["broken.txt"] == "a link that leads nowhere"
-    assert left_out["more/"] == "a link to a folder"
 
 
 def test_a_download_in_the_cache_can_be_pushed_elsewhere(hub, folder):
@@ -113,7 +58,7 @@ def test_what_is_gone_is_deleted_if_it_is_ours(hub, folder):
 
 
 def test_many_files_take_several_commits(hub, folder, monkeypatch):
-    monkeypatch.setattr(hub_upload, "COMMIT_FILES", 3)
+    monkeypatch.setattr(upload_module, "COMMIT_FILES", 3)
     write(folder, {f"images/{number}.jpg": str(number) for number in range(5)})
     upload(plan_upload(folder, "tester/a"), message="all")
     commits = hub.history("tester/a")
