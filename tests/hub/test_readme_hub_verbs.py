@@ -17,6 +17,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.search(r"<!-- hub verbs -->\n(.*?)<!-- /hub verbs -->", README, re.DOTALL)[1]
 SETUP = re.search(r"```python\n(.*?)```", BLOCK, re.DOTALL)[1]
 
+# All lines run in one fixture, which a busy machine may take its time for.
+pytestmark = pytest.mark.timeout(900)
+
 
 @dataclass(frozen=True)
 class Line:
