@@ -16,17 +16,17 @@ source, domain_folder, repo_id = sys.argv[1:]
 domain = Domain.load(domain_folder)
 recommender = Recommender.from_pretrained(source).for_domain(domain)
 
-# 2. Histories without validation and test items, as rows of the catalogue, and masks on them.
-rows = [row.tolist() for row in domain.split().train if len(row) > 1]
+# 2. A plain Trainer on every prefix of the histories without validation and test items, the last one masked.
+rows = [row[:end].tolist() for row in domain.split().train for end in range(2, len(row) + 1)]
+recommender.model.add_item_embeddings()
 collator = DataCollatorForMultiMask(recommender.catalog.tokens(), ratios={"last": 0.0})
-
-# 3. A plain Trainer; each push is a whole model folder.
 trainer = Trainer(
     model=recommender.model,
     args=TrainingArguments(
         repo_id.split("/")[-1],
-        num_train_epochs=2,
+        num_train_epochs=8,
         per_device_train_batch_size=64,
+        learning_rate=1e-3,
         remove_unused_columns=False,
         push_to_hub=True,
         hub_model_id=repo_id,
