@@ -16,7 +16,7 @@ source, domain_folder, repo_id = sys.argv[1:]
 domain = Domain.load(domain_folder)
 recommender = Recommender.from_pretrained(source).for_domain(domain)
 
-# 2. A plain Trainer on every prefix of the histories without validation and test items, the last one masked.
+# 2. Every prefix of the histories, without validation and test items; its last item is masked.
 rows = [row[:end].tolist() for row in domain.split().train for end in range(2, len(row) + 1)]
 recommender.model.add_item_embeddings()
 collator = DataCollatorForMultiMask(recommender.catalog.tokens(), ratios={"last": 0.0})
