@@ -46,7 +46,7 @@ class QBert4RecCatalogMixin:
         self.item_embeddings = None
         if self.config.item_embeddings:
             self.item_embeddings = nn.Parameter(torch.zeros(total, self.config.hidden_size))
-        self._prefix_trees: dict = {}
+        self._prefix_trees = _Lookup()
 
     @classmethod
     def from_pretrained(
@@ -312,7 +312,7 @@ class QBert4RecCatalogMixin:
         buffer = self.catalog_codes
         version = (buffer.device, buffer.data_ptr(), len(buffer), buffer._version)
         if self._prefix_trees.get("version") != version:
-            self._prefix_trees = {"version": version}
+            self._prefix_trees = _Lookup(version=version)
         if domain not in self._prefix_trees:
             codes = buffer[self.domain_slice(domain)]
             group, keys = codes.new_zeros(len(codes)), []
@@ -334,6 +334,19 @@ class QBert4RecCatalogMixin:
                 "shared": shared,
             }
         return self._prefix_trees[domain]
+
+
+class _Lookup(dict):
+    """What is looked up in the catalogue. A copy of the model makes its own.
+
+    Sparse matrices can neither be copied nor pickled.
+    """
+
+    def __deepcopy__(self, memo):
+        return _Lookup()
+
+    def __reduce__(self):
+        return _Lookup, ()
 
 
 class _SumOfRows(torch.autograd.Function):

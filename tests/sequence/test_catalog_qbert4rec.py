@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 import torch
 from laws import assert_save_load_is_bit_equal
@@ -154,6 +157,17 @@ def test_loaded_codes_are_looked_up_anew():
         assert (model._find_items(other.catalog_codes, 0) >= 0).all()
         model.set_catalog(distinct_codes(10))
         assert (model._find_items(model.catalog_codes, 0) >= 0).all()
+
+
+def test_a_model_that_has_ranked_is_copied_and_pickled():
+    model = make_model(item_embeddings=True)
+    tokens = tokens_of(model, [[1, 2]])
+    expected = model.score_items(tokens)
+    for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert torch.equal(copied.score_items(tokens), expected)
+        copied.set_catalog(distinct_codes(4))
+        assert copied.score_items(tokens_of(copied, [[1, 2]])).shape == (1, 4)
+    assert torch.equal(model.score_items(tokens), expected)
 
 
 def test_items_with_one_id_are_one_group():
