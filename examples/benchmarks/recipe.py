@@ -36,7 +36,7 @@ from qbert4rec_hf.data.sequences import Sequences
 from qbert4rec_hf.evaluation.baselines import item_graph_scorer, popularity_scorer
 from qbert4rec_hf.evaluation.result import EvaluationResult
 from qbert4rec_hf.evaluation.segments import HISTORY_EDGES, POPULARITY_EDGES, bucket_metrics
-from qbert4rec_hf.evaluation.svg_charts import bar_chart
+from qbert4rec_hf.evaluation.svg_charts import bar_chart, standalone
 from qbert4rec_hf.files import read_json, write_json, write_text
 from qbert4rec_hf.ranking.fit_ranker import RankingSettings, fit_item_graph
 from qbert4rec_hf.ranking.item_graph import ItemGraphPrior
@@ -289,7 +289,10 @@ def charts(record: dict, path: Path) -> dict[str, str]:
             for name, buckets in of_systems.items()
         }
         chart = path.with_name(f"{path.stem}_{number}.svg")
-        write_text(chart, bar_chart(labels, series, x_label=title, y_label="NDCG@10"))
+        bars = bar_chart(
+            labels, series, x_label=title, y_label="NDCG@10", format_value="{:.3f}".format
+        )
+        write_text(chart, standalone(bars))
         names[title] = chart.name
     return names
 

@@ -21,6 +21,17 @@ _CHARACTER = 6.6  # width of an average character at 12 px
 Point = tuple[float, float]
 
 
+# The light colours of the report page.
+_STYLE = (
+    "<style>svg{--series-1:#2563c9;--series-2:#d9730d;--series-3:#16857a;--series-4:#b0357c;"
+    "--series-5:#7a5bd0;--series-6:#8a6d1d;--series-7:#c23b3b;--series-8:#4f6273;"
+    'background:#fff;font:12px system-ui,"DejaVu Sans",sans-serif}'
+    ".rule{stroke:#e4e7ec}.axis{stroke:#98a2b3}.tick,.value,.title{fill:#5d6b7e}.value{font-size:11px}"
+    ".label{fill:#1d2633}.line{fill:none;stroke-width:2}.track{fill:#eef1f5}"
+    ".marker{stroke:#fff;stroke-width:1.5}</style>"
+)
+
+
 def line_chart(
     series: Mapping[str, Sequence[Point]],
     *,
@@ -194,6 +205,16 @@ def share_bars(
                 f'rx="2" fill="{_colour(1)}">{_tooltip(tooltip)}</rect>'
             )
     return frame.svg(parts, title or x_label)
+
+
+def standalone(svg: str) -> str:
+    """A chart as a file of its own: with its colours, which a page gives otherwise, on white.
+
+    Args:
+        svg: what `line_chart`, `bar_chart` or `share_bars` gave; an empty string stays empty.
+    """
+    head, closing, rest = svg.partition(">")
+    return f"{head}{closing}{_STYLE}{rest}" if svg else ""
 
 
 def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:

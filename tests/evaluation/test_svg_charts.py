@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -14,6 +15,7 @@ from qbert4rec_hf.evaluation.svg_charts import (
     line_chart,
     nice_ticks,
     share_bars,
+    standalone,
 )
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -159,3 +161,13 @@ def test_numbers_are_short():
     assert format_number(0.05) == "0.05"
     assert format_number(1234567.0) == "1,234,567"
     assert format_number(-0.25) == "-0.25"
+
+
+def test_a_chart_of_its_own_brings_its_colours():
+    chart = bar_chart(["a", "b"], {"one": [1, 2]}, x_label="x", y_label="y")
+    alone = standalone(chart)
+    root = ET.fromstring(alone)
+    assert root[0].tag.endswith("style")
+    used = set(re.findall(r"var\((--[\w-]+)\)", alone))
+    assert used and all(f"{name}:" in root[0].text for name in used)
+    assert standalone("") == ""
