@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import initialization as init
-from transformers.activations import ACT2FN
 from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple, maybe_autocast
 
 from .catalog_qbert4rec import QBert4RecCatalogMixin
 from .configuration_qbert4rec import QBert4RecConfig
 from .modeling_qbert4rec_encoder import (
+    QBert4RecHead,
     QBert4RecModel,
     QBert4RecPreTrainedModel,
     check_whole_items,
@@ -39,22 +39,6 @@ class QBert4RecMaskedLMOutput(ModelOutput):
     logits: torch.FloatTensor | None = None
     hidden_states: tuple[torch.FloatTensor, ...] | None = None
     attentions: tuple[torch.FloatTensor, ...] | None = None
-
-
-class QBert4RecHead(nn.Module):
-    """From hidden states to logits of each level's tokens; weights shared with the embeddings."""
-
-    def __init__(self, config: QBert4RecConfig) -> None:
-        super().__init__()
-        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
-        self.activation = ACT2FN[config.hidden_act]
-        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.decoder = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
-        self.bias = nn.Parameter(torch.zeros(config.vocab_size))
-
-    def transform(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Maps `[..., hidden]` to the space of the decoder's rows."""
-        return self.norm(self.activation(self.dense(hidden)))
 
 
 class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):

@@ -1,4 +1,4 @@
-"""The encoder of the sequence model (stage 3): token ids in, one hidden state a position out."""
+"""The encoder of the sequence model (stage 3) and its head: token ids in, hidden states out."""
 
 from __future__ import annotations
 
@@ -159,6 +159,22 @@ class QBert4RecLayer(GradientCheckpointingLayer):
         hidden_states = hidden_states + self.dropout(context)
         inner = self.activation(self.intermediate(self.intermediate_norm(hidden_states)))
         return hidden_states + self.dropout(self.output(inner))
+
+
+class QBert4RecHead(nn.Module):
+    """From hidden states to logits of each level's tokens; weights shared with the embeddings."""
+
+    def __init__(self, config: QBert4RecConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.activation = ACT2FN[config.hidden_act]
+        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.decoder = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.bias = nn.Parameter(torch.zeros(config.vocab_size))
+
+    def transform(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Maps `[..., hidden]` to the space of the decoder's rows."""
+        return self.norm(self.activation(self.dense(hidden)))
 
 
 class QBert4RecPreTrainedModel(PreTrainedModel):
