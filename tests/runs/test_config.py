@@ -66,7 +66,7 @@ def test_an_empty_section_takes_assignments():
         ("num_threads: 0", "num_threads is 0; it must be at least 1"),
         ("finetune: {learning_rate: fast}", "finetune.learning_rate must be a number"),
         ("model: {preset: huge}", "model.preset must be one of small, paper, got 'huge'"),
-        ("finetune: {preset: papre}", "finetune.preset must be one of recipe, paper"),
+        ("finetune: {preset: papre}", "finetune.preset must be one of recipe, histories, paper"),
         ("finetune: {preset: [paper]}", "finetune.preset must be"),
         ("seed: [1]", "seed must be a whole number"),
         ("seed: -1", "seed is -1; it must be from 0"),
