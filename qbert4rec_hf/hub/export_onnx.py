@@ -42,7 +42,8 @@ class LevelLogits(nn.Module):
         # Looked up here: an exporter cannot follow how shared semantic IDs are told.
         own = None
         if model.config.item_embeddings:
-            own = model._predicted_vectors(slice(None)).detach()
+            domains = range(len(model.config.num_items))
+            own = torch.cat([model._predicted_vectors(domain) for domain in domains]).detach()
         self.register_buffer("vectors", own, persistent=False)
 
     @property

@@ -249,45 +249,46 @@ class QBert4RecCatalogMixin:
         vectors = nn.functional.embedding(rows.clamp(min=0), self.item_embeddings)
         return vectors * (rows >= 0)[:, :, None]
 
-    def _predicted_vectors(self, items: torch.Tensor | slice) -> torch.Tensor:
-        """Each item's own vector where it is predicted, `[items, hidden]`."""
-        trees = [self._prefix_tree(domain) for domain in range(len(self.config.num_items))]
-        if not any(tree["shared"] for tree in trees):
-            return self.item_embeddings[items]
-        starts = [self.domain_slice(domain).start for domain in range(len(trees))]
-        pairs = zip(trees, starts, strict=True)
-        owner = torch.cat([tree["first"][tree["group"]] + start for tree, start in pairs])
-        return self.item_embeddings[owner[items]]
+    def _domain_rows(
+        self, of_items: torch.Tensor, domain: int, items: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The rows of a domain's items; `items` are numbers within it, all of them without."""
+        rows = self.domain_slice(domain)
+        return of_items[rows if items is None else items + rows.start]
 
-    def _sum_of_codes(self, weight: torch.Tensor, items: torch.Tensor | slice) -> torch.Tensor:
+    def _predicted_vectors(self, domain: int, items: torch.Tensor | None = None) -> torch.Tensor:
+        """Each item's own vector where it is predicted, `[items, hidden]`.
+
+        Items that share a semantic ID share that of the first of them, as where they are read.
+        """
+        tree = self._prefix_tree(domain)
+        if tree["shared"]:
+            owners = tree["first"][tree["group"]]
+            items = owners if items is None else owners[items]
+        return self._domain_rows(self.item_embeddings, domain, items)
+
+    def _sum_of_codes(
+        self, weight: torch.Tensor, domain: int, items: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """What the tokens of each item add up to, `[items, columns]`, of `[vocab, columns]`."""
-        domain = self._whole_domain(items)
         # On a CPU gathering and scattering rows takes most of a training step. (Half precision has
         # no such product there, and a compiler or an exporter knows no sparse matrix.)
         if (
-            domain is not None
+            items is None
             and weight.device.type == "cpu"
             and weight.dtype == torch.float32
             and not torch.compiler.is_compiling()
         ):
             return _SumOfRows.apply(weight, *self._code_matrices(domain))
-        codes = self.catalog_codes[items]
+        codes = self._domain_rows(self.catalog_codes, domain, items)
         tokens = codes + codes.new_tensor(self.config.level_offsets)
         return nn.functional.embedding(tokens, weight).sum(dim=1)
-
-    def _whole_domain(self, items: torch.Tensor | slice) -> int | None:
-        """The domain that a slice of items is, None for other items."""
-        if isinstance(items, slice):
-            for domain in range(len(self.config.num_items)):
-                if items == self.domain_slice(domain):
-                    return domain
-        return None
 
     def _code_matrices(self, domain: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Which tokens an item has, sparse `[items, vocab]`, and the transpose of it."""
         tree = self._prefix_tree(domain)
         if "matrices" not in tree:
-            codes = self.catalog_codes[self.domain_slice(domain)]
+            codes = self._domain_rows(self.catalog_codes, domain)
             tokens = (codes + codes.new_tensor(self.config.level_offsets)).flatten()
             items, levels = codes.shape
             starts = torch.arange(0, len(tokens) + 1, levels)

@@ -107,25 +107,27 @@ class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
         weight, bias = self.head.decoder.weight[tokens], self.head.bias[tokens]
         return state @ weight.to(state.dtype).T + bias.to(state.dtype)
 
-    def _catalog_logits(self, states: torch.Tensor, items: torch.Tensor | slice) -> torch.Tensor:
-        """Logits of items, `[rows, items]`, from states `[rows, levels or 1, hidden]`."""
+    def _catalog_logits(
+        self, states: torch.Tensor, domain: int, items: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Logits of a domain's items, `[rows, items]`, from states `[rows, levels or 1, hidden]`.
+
+        `items` are numbers within the domain; all items without them.
+        """
+        own = None
+        if self.item_embeddings is not None:
+            own = self._predicted_vectors(domain, items).to(states.dtype)
         if states.shape[1] == 1:
             weight, bias = self.head.decoder.weight, self.head.bias[:, None]
-            vectors = self._sum_of_codes(weight, items).to(states.dtype)
-            bias = self._sum_of_codes(bias, items).to(states.dtype)[:, 0]
-            if self.item_embeddings is not None:
-                vectors = vectors + self._predicted_vectors(items).to(states.dtype)
-            logits = states[:, 0] @ vectors.T + bias
-        else:
-            codes = self.catalog_codes[items]
-            logits = sum(
-                self._level_logits(states, level)[:, codes[:, level]]
-                for level in range(self.config.num_levels)
-            )
-            if self.item_embeddings is not None:
-                vectors = self._predicted_vectors(items).to(states.dtype)
-                logits = logits + states[:, -1] @ vectors.T
-        return logits
+            vectors = self._sum_of_codes(weight, domain, items).to(states.dtype)
+            bias = self._sum_of_codes(bias, domain, items).to(states.dtype)[:, 0]
+            return states[:, 0] @ (vectors if own is None else vectors + own).T + bias
+        codes = self._domain_rows(self.catalog_codes, domain, items)
+        logits = sum(
+            self._level_logits(states, level)[:, codes[:, level]]
+            for level in range(self.config.num_levels)
+        )
+        return logits if own is None else logits + states[:, -1] @ own.T
 
     def _full_logits(self, states: torch.Tensor) -> torch.Tensor:
         """`[batch, items * levels, vocab]` with the dtype's minimum outside the own level."""
@@ -214,12 +216,11 @@ class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
     def _domain_loss(
         self, states: torch.Tensor, group: torch.Tensor, domain: int, bias_only: bool
     ) -> torch.Tensor:
-        tree, rows = self._prefix_tree(domain), self.domain_slice(domain)
+        tree = self._prefix_tree(domain)
         items, log_weight = self._softmax_items(group, domain)
-        chosen = rows if items is None else items + rows.start
         with torch.set_grad_enabled(torch.is_grad_enabled() and not bias_only):
-            logits = self._catalog_logits(states, chosen)
-        logits = self._with_bias(logits, chosen).float()
+            logits = self._catalog_logits(states, domain, items)
+        logits = self._with_bias(logits, domain, items).float()
         if log_weight is not None:
             logits = logits + log_weight
         if tree["shared"]:
@@ -258,8 +259,12 @@ class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
             log_weight[len(targets) :] = math.log((size - len(targets)) / len(drawn))
         return items, log_weight
 
-    def _with_bias(self, logits: torch.Tensor, items: torch.Tensor | slice) -> torch.Tensor:
-        return logits if self.item_bias is None else logits + self.item_bias[items]
+    def _with_bias(
+        self, logits: torch.Tensor, domain: int, items: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        if self.item_bias is None:
+            return logits
+        return logits + self._domain_rows(self.item_bias, domain, items)
 
     # -- calls -----------------------------------------------------------------------------------
 
@@ -380,11 +385,10 @@ class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
         return items.gather(1, order).flatten(1), mask.gather(1, order).flatten(1)
 
     def _domain_scores(self, states: torch.Tensor, domain: int) -> torch.Tensor:
-        items = self.domain_slice(domain)
         # In full precision whatever the model's: a score is a sum of K logits, and rounded to half
         # precision the best items of a large catalogue become ties.
         with maybe_autocast(states.device.type, enabled=False):
-            logits = self._with_bias(self._catalog_logits(states.float(), items), items)
+            logits = self._with_bias(self._catalog_logits(states.float(), domain), domain)
         return logits.log_softmax(dim=1)
 
 
