@@ -193,7 +193,8 @@ def segments(data: Split, systems: Mapping[str, list[EvaluationResult]]) -> dict
     groups = {
         "history length": (histories.lengths, HISTORY_EDGES),
         "popularity of the target": (popularity, POPULARITY_EDGES),
-        "target taken together with the history (1) or not (0)": (together.astype(int), (0, 1)),
+        # A bound above the largest value, so that 1 is a value and not the beginning of a range.
+        "target taken together with the history (1) or not (0)": (together.astype(int), (0, 1, 2)),
     }
     found: dict[str, dict] = {}
     for title, (values, edges) in groups.items():
@@ -203,7 +204,7 @@ def segments(data: Split, systems: Mapping[str, list[EvaluationResult]]) -> dict
                 for r in systems[name]
             ]
             buckets = {
-                of_seed[0].label.rstrip("+") if title.startswith("target") else of_seed[0].label: {
+                of_seed[0].label: {
                     "users": of_seed[0].users,
                     **{
                         metric: float(np.mean([bucket.metrics[metric] for bucket in of_seed]))

@@ -81,17 +81,8 @@ class LivingCatalogue:
         """
         if neighbours < 0:
             raise QBert4RecError(f"neighbours must be 0 or more, got {neighbours}")
-        if self.coder is None:
-            raise QBert4RecError(
-                "this model has no fusion and quantizer (its semantic IDs were imported), so it "
-                "cannot code new items; train it through all stages to add items"
-            )
-        frame = self.coder.table(items)
+        frame = self._table_of_new(items)
         item_ids = frame[ITEM_ID].tolist()
-        present = set(self.items.item_ids)
-        known = [item_id for item_id in item_ids if item_id in present]
-        if known:
-            raise QBert4RecError(f"item {known[0]!r} is in the catalogue already")
         embeddings, has_content = self.coder.embed(frame, images_root)
         codes = self.coder.assign(embeddings, self.items.codes)
         speaking = self._neighbours(embeddings, has_content, neighbours)
@@ -108,6 +99,20 @@ class LivingCatalogue:
             prior = prior.extended(len(frame))
         self._set_ranker(prior, self.ranker.weights, self.ranker.seen_weight)
         return [self.items.encode(item_id) for item_id in item_ids]
+
+    def _table_of_new(self, items: pd.DataFrame | Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+        """The table of items that the catalogue does not have yet and the model can code."""
+        if self.coder is None:
+            raise QBert4RecError(
+                "this model has no fusion and quantizer (its semantic IDs were imported), so it "
+                "cannot code new items; train it through all stages to add items"
+            )
+        frame = self.coder.table(items)
+        present = set(self.items.item_ids)
+        for item_id in frame[ITEM_ID]:
+            if item_id in present:
+                raise QBert4RecError(f"item {item_id!r} is in the catalogue already")
+        return frame
 
     def _neighbours(
         self, embeddings: torch.Tensor, has_content: np.ndarray, count: int

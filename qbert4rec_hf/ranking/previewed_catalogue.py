@@ -11,7 +11,8 @@ import numpy as np
 
 from ..columns import ITEM_ID, TITLE
 from ..errors import QBert4RecError
-from ..semantic_ids.code_tree import PrefixNeighbour, semantic_id_text
+from ..semantic_ids.code_tree import PrefixNeighbour
+from ..semantic_ids.tokenization_semantic_id import semantic_id_text
 from .explain import ExplainedRanking
 from .living_catalogue import LivingCatalogue
 from .new_items import NEIGHBOURS
@@ -85,16 +86,7 @@ class PreviewedCatalogue(LivingCatalogue, ExplainedRanking):
         """
         if neighbours < 1:
             raise QBert4RecError(f"neighbours must be at least 1, got {neighbours}")
-        if self.coder is None:
-            raise QBert4RecError(
-                "this model has no fusion and quantizer (its semantic IDs were imported), so it "
-                "cannot code new items; train it through all stages to add items"
-            )
-        frame = self.coder.table(items)
-        present = set(self.items.item_ids)
-        for item_id in frame[ITEM_ID]:
-            if item_id in present:
-                raise QBert4RecError(f"item {item_id!r} is in the catalogue already")
+        frame = self._table_of_new(items)
         features = self.coder.read(frame, images_root)
         read = {name: part.present for name, part in features.modalities.items()}
         known = np.logical_or.reduce(list(read.values()))

@@ -68,17 +68,12 @@ def target_ranks(
             f"got {int(targets.min())} to {int(targets.max())}"
         )
     check_scores(scores)
+    if seen is not None:
+        return ranks_by_seen_weight(scores, targets, seen, (None,))[0]
     at_target = scores.gather(1, targets[:, None])
     # The target counts itself here, which is the 1 of the formula.
     ranks = (scores >= at_target).sum(dim=1)
-    missed = at_target[:, 0] == -torch.inf
-    if seen is not None:
-        # Taking off the few seen items is cheaper than ranking a masked copy.
-        row, item = _positions(seen, rows, num_items, scores.device)
-        ahead = (scores[row, item] >= at_target[row, 0]).long()
-        ranks = ranks.index_add(0, row, -ahead)
-        missed[row[item == targets[row]]] = True
-    ranks = torch.where(missed, num_items + 1, ranks)
+    ranks = torch.where(at_target[:, 0] == -torch.inf, num_items + 1, ranks)
     return ranks.cpu().numpy().astype(np.int64)
 
 
@@ -108,6 +103,7 @@ def ranks_by_seen_weight(
     at_target = scores.gather(1, targets[:, None])[:, 0]
     repeated = torch.zeros_like(targets, dtype=torch.bool)
     repeated[row[item == targets[row]]] = True
+    # Taking off the few seen items is cheaper than ranking a masked copy. The target counts itself.
     unseen = (scores >= at_target[:, None]).sum(dim=1)
     unseen = unseen.index_add(0, row, -(seen >= at_target[row]).long())
     found = []

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def recommender_html(recommender: Recommender) -> str:
     """What it recommends, how, and what it can do besides, as a table for a notebook."""
     ranker, catalog, model = recommender.ranker, recommender.catalog, recommender.model
-    parameters = sum(value.numel() for value in model.parameters())
+    parameters = model.num_parameters()
     protocol = UNSEEN_ITEMS if recommender.exclude_seen else ALL_ITEMS
     share = ranker.weights.get(protocol, 0.0) if ranker.prior is not None else 0.0
     others = [name for name in catalog.domains if name != recommender.domain]

@@ -22,7 +22,7 @@ from .catalogue_html import catalogue_html
 from .catalogue_info import CatalogInfo
 from .catalogue_table import read_table, write_table
 from .collisions import check_codes
-from .tokenization_semantic_id import SPECIALS, level_name
+from .tokenization_semantic_id import SPECIALS, level_name, semantic_id_text
 
 logger = logging.get_logger(__name__)
 
@@ -200,7 +200,7 @@ class ItemCatalog:
             QBert4RecError: an unknown id.
         """
         codes = self.codes[self.rows([item_id], domain=domain)[0]]
-        return "".join(f"<{level_name(level)}_{code}>" for level, code in enumerate(codes.tolist()))
+        return semantic_id_text(codes.tolist())
 
     def decode(self, semantic_id: str, *, domain: str | None = None) -> list[str]:
         """The items that have a semantic ID: none, one, or several where IDs are shared.
@@ -212,10 +212,7 @@ class ItemCatalog:
         match = re.fullmatch(pattern, semantic_id.strip())
         codes = np.array([int(code) for code in match.groups()]) if match else None
         if codes is None or (codes >= self.codebook_sizes).any():
-            last = "".join(
-                f"<{level_name(level)}_{size - 1}>"
-                for level, size in enumerate(self.codebook_sizes)
-            )
+            last = semantic_id_text([size - 1 for size in self.codebook_sizes])
             raise QBert4RecError(
                 f"{semantic_id!r} is no semantic ID of this catalogue; they go up to {last}"
             )

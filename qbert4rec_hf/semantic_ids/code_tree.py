@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import QBert4RecError
-from .tokenization_semantic_id import level_name
+from .tokenization_semantic_id import semantic_id_text
 
 if TYPE_CHECKING:
     from .catalogue import ItemCatalog
@@ -195,16 +195,6 @@ class CodeTree:
                 f"hold {', '.join(map(str, sizes))} codes"
             )
         return codes
-
-
-def semantic_id_text(codes: Sequence[int]) -> str:
-    """Codes of the first levels as tokens.
-
-    Example:
-        >>> semantic_id_text([2, 3])
-        '<a_2><b_3>'
-    """
-    return "".join(f"<{level_name(level)}_{code}>" for level, code in enumerate(codes))
 
 
 def parse_prefix(text: str) -> tuple[int, ...]:

@@ -45,6 +45,16 @@ def level_name(level: int) -> str:
     return name
 
 
+def semantic_id_text(codes: Sequence[int]) -> str:
+    """Codes of the first levels as tokens.
+
+    Example:
+        >>> semantic_id_text([2, 3])
+        '<a_2><b_3>'
+    """
+    return "".join(f"<{level_name(level)}_{code}>" for level, code in enumerate(codes))
+
+
 class QBert4RecTokenizer(TokenizersBackend):
     """Tokenizes strings of semantic IDs; item ids go through `ItemCatalog.encode`.
 

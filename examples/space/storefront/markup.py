@@ -6,8 +6,7 @@ import html
 from collections.abc import Sequence
 
 from qbert4rec_hf.markdown import one_line
-from qbert4rec_hf.semantic_ids.code_tree import semantic_id_text
-from qbert4rec_hf.semantic_ids.tokenization_semantic_id import level_name
+from qbert4rec_hf.semantic_ids.tokenization_semantic_id import level_name, semantic_id_text
 
 # Tints of the style sheet; further levels begin again.
 _TINTS = 8

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qbert4rec_hf.semantic_ids.code_tree import CodeGroup, semantic_id_text
-from qbert4rec_hf.semantic_ids.tokenization_semantic_id import level_name
+from qbert4rec_hf.semantic_ids.code_tree import CodeGroup
+from qbert4rec_hf.semantic_ids.tokenization_semantic_id import level_name, semantic_id_text
 
 from .markup import bar, button, note, plural, semantic_id
 from .shop import Shop
