@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from fake_hub import DROP, FakeHub
+from fake_hub import DROP
 from huggingface_hub import HfApi, get_token, hf_hub_download, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
@@ -26,13 +26,6 @@ FILES = {
     "part/with space.txt": b"text",
     "empty.parquet": b"",
 }
-
-
-@pytest.fixture
-def hub(monkeypatch, tmp_path):
-    with FakeHub() as hub:
-        hub.connect(monkeypatch, tmp_path / "home")
-        yield hub
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from fake_hub import FakeHub
 
 SETTINGS = [
     "features.image.kind=none",
@@ -49,11 +48,3 @@ def run_folder(tmp_path_factory) -> Path:
 def run_copy(run_folder, tmp_path) -> Path:
     """The finished run, to change."""
     return Path(shutil.copytree(run_folder, tmp_path / "run"))
-
-
-@pytest.fixture
-def hub(monkeypatch, tmp_path):
-    """A Hub that the client in this process talks to, as "tester"."""
-    with FakeHub() as hub:
-        hub.connect(monkeypatch, tmp_path / "home")
-        yield hub

@@ -1,18 +1,10 @@
-"""A Hub, and a small folder to send there."""
+"""A small folder to send to a Hub."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from fake_hub import FakeHub
-
-
-@pytest.fixture
-def hub(monkeypatch, tmp_path):
-    with FakeHub() as hub:
-        hub.connect(monkeypatch, tmp_path / "home")
-        yield hub
 
 
 @pytest.fixture

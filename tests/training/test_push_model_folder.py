@@ -23,13 +23,6 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "finetune_with_trainer.py"
 PICKLES = (".bin", ".pt", ".pth", ".pkl")
 
 
-@pytest.fixture
-def hub(monkeypatch, tmp_path):
-    with FakeHub() as hub:
-        hub.connect(monkeypatch, tmp_path / "home")
-        yield hub
-
-
 class Waits(TrainerCallback):
     """These steps take milliseconds, so that a push would still be under way at the next one."""
 
