@@ -103,6 +103,11 @@ def method(facts: ModelCardFacts) -> str:
             "The ranking mixes in an item graph (a linear item-to-item model of the training "
             f"histories). Its share was chosen on validation users: {shares}."
         )
+    if facts.seen_weight != 1:
+        paragraphs.append(
+            "Where everything is ranked, the scores of the items of a user's own history are "
+            f"multiplied by {facts.seen_weight:g}, chosen on validation users too."
+        )
     return "\n\n".join(paragraphs)
 
 

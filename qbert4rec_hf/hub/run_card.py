@@ -153,6 +153,7 @@ def facts_of_run(
         max_items=recommender.model.config.max_items,
         exclude_seen=recommender.exclude_seen,
         graph_share=recommender.ranker.weights if recommender.ranker.prior is not None else None,
+        seen_weight=recommender.ranker.seen_weight,
         parameters=recommender.model.num_parameters(),
         history=history,
         answer=[
