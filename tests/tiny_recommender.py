@@ -53,7 +53,7 @@ def tiny_recommender(**fields) -> Recommender:
     )
     codes = distinct_codes(NUM_ITEMS)
     return Recommender(
-        make_model(codes, **fields),
+        make_model(codes, ranking_temperature=1.5, **fields),
         ItemCatalog(ids, TITLES, codes.numpy(), SIZES, ["camp"], [NUM_ITEMS]),
         prior=ItemGraphPrior.fit(
             histories, NUM_ITEMS, regularization=5.0, recency={ALL_ITEMS: 0.7, UNSEEN_ITEMS: 0.9}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import QBert4RecError
 from .item_graph import ItemGraphPrior
 from .item_graph_tuning import RECENCIES, REGULARIZATIONS, GraphTrial, tune_item_graph
-from .mixture import SEEN_WEIGHTS, WEIGHTS, MixtureChoice
+from .mixture import SEEN_WEIGHTS, TEMPERATURES, WEIGHTS, MixtureChoice
 from .ranker import Ranker
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class RankingSettings:
         weights: shares of the prior to try on validation.
         seen_weights: what to multiply seen items' scores by where they are ranked too, to try on
             validation.
+        temperatures: what to divide the model's logits by, to try on validation.
         max_per_row: weights that the sparse graph keeps an item.
         max_users: validation users that the search looks at.
 
@@ -40,6 +41,7 @@ class RankingSettings:
     recencies: list[float] = field(default_factory=lambda: list(RECENCIES))
     weights: list[float] = field(default_factory=lambda: list(WEIGHTS))
     seen_weights: list[float] = field(default_factory=lambda: list(SEEN_WEIGHTS))
+    temperatures: list[float] = field(default_factory=lambda: list(TEMPERATURES))
     max_per_row: int = 300
     max_users: int = 10_000
 
@@ -49,6 +51,7 @@ class RankingSettings:
             ("recencies", lambda value: 0 < value <= 1, "above 0 and at most 1"),
             ("weights", lambda value: 0 <= value <= 1, "from 0 to 1"),
             ("seen_weights", lambda value: 0 <= value <= 1, "from 0 to 1"),
+            ("temperatures", lambda value: value > 0, "above 0"),
         ):
             values = getattr(self, name)
             if not values or not all(map(fits, values)):
@@ -134,6 +137,7 @@ def fit_ranker(
             split.targets("validation"),
             weights=settings.weights,
             seen_weights=settings.seen_weights,
+            temperatures=settings.temperatures,
             recencies=settings.recencies,
             max_users=settings.max_users,
         )

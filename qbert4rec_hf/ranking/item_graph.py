@@ -40,9 +40,10 @@ class ItemGraphPrior:
     its nearest neighbours only (`method="sparse"`), which equals the closed form when every item
     is a neighbour.
 
-    B is kept sparse: of each row the weights of largest magnitude. `info["mass_kept"]` says which
-    share of the sum of magnitudes these hold. An item without interactions scores 0 and changes
-    nothing.
+    Of each row the largest weights are kept, and positive ones only: a negative weight says that
+    two items are taken together less often than their other companions suggest, which in sparse
+    data is mostly chance. `info["mass_kept"]` says which share of the sum of positive weights is
+    kept. An item without interactions scores 0 and changes nothing.
 
     Attributes:
         weights: `[items, items]` float32 CSR; row i holds what item i says about the others.
@@ -169,7 +170,7 @@ class ItemGraphPrior:
             recency: overrides the stored one.
 
         Returns:
-            `[batch, items]` float32; may be negative.
+            `[batch, items]` float32.
 
         Raises:
             QBert4RecError: an item outside the graph, or an unknown protocol.

@@ -22,7 +22,7 @@ _BLOCK_ROWS = 1024
 def closed_form(
     interactions: csr_array, regularization: float, max_per_row: int
 ) -> tuple[csr_array, float]:
-    """The weights of ridge regression on all other items, and the share of mass kept.
+    """The positive weights of ridge regression on all other items, and the share of them kept.
 
     Memory is one dense float32 matrix `[items, items]`, factorised and inverted in place, and a
     few rows; time grows with the cube of the items (6,250 items: seconds, 20,000: minutes on two
@@ -68,9 +68,10 @@ def closed_form(
         end = min(start + _BLOCK_ROWS, num_items)
         block = inverse[start:end] / negative_diagonal
         block[np.arange(end - start), np.arange(start, end)] = 0.0
-        total += float(np.abs(block).sum(dtype=np.float64))
+        np.maximum(block, 0.0, out=block)
+        total += float(block.sum(dtype=np.float64))
         rows = _largest_per_row(block, max_per_row)
-        kept += float(np.abs(rows.data).sum(dtype=np.float64))
+        kept += float(rows.data.sum(dtype=np.float64))
         blocks.append(rows)
     return _to_csr(blocks, num_items), kept / total if total else 1.0
 
@@ -83,7 +84,7 @@ def restricted(
     *,
     progress: bool = False,
 ) -> tuple[csr_array, float]:
-    """The weights of ridge regression of each item on its nearest neighbours only.
+    """The positive weights of ridge regression of each item on its nearest neighbours only.
 
     The neighbours of an item are those it shares most users with, relative to the roots of both
     popularities (cosine). Column j of B is then the exact minimiser over the weights of these
@@ -99,7 +100,7 @@ def restricted(
         progress: show a progress bar.
 
     Returns:
-        The weights, and the share of the mass of this regression that `max_per_row` kept.
+        The weights, and the share of their sum that `max_per_row` kept.
     """
     from scipy.sparse import csr_array
 
@@ -137,7 +138,7 @@ def restricted(
         right[absent] = 0.0
         factor = torch.linalg.cholesky(torch.from_numpy(system))
         solved = torch.cholesky_solve(torch.from_numpy(right)[:, :, None], factor)[:, :, 0].numpy()
-        used = ~absent & (solved != 0)
+        used = ~absent & (solved > 0)
         rows.append(block[used])
         columns.append(np.broadcast_to(item[:, None], block.shape)[used])
         values.append(solved[used])
@@ -145,9 +146,9 @@ def restricted(
         (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
         shape=(num_items, num_items),
     )
-    total = float(np.abs(weights.data).sum(dtype=np.float64))
+    total = float(weights.data.sum(dtype=np.float64))
     weights = _prune(weights, max_per_row)
-    kept = float(np.abs(weights.data).sum(dtype=np.float64))
+    kept = float(weights.data.sum(dtype=np.float64))
     return weights, kept / total if total else 1.0
 
 
@@ -171,11 +172,11 @@ def _nearest(gram: csr_array, counts: np.ndarray, neighbours: int) -> np.ndarray
 
 
 def _largest_per_row(block: np.ndarray, max_per_row: int) -> csr_array:
-    """The `max_per_row` largest magnitudes of each row of a dense block, zeros dropped."""
+    """The `max_per_row` largest weights of each row of a dense block, zeros dropped."""
     from scipy.sparse import csr_array
 
     if max_per_row < block.shape[1]:
-        columns = np.argpartition(np.abs(block), -max_per_row, axis=1)[:, -max_per_row:]
+        columns = np.argpartition(block, -max_per_row, axis=1)[:, -max_per_row:]
         columns.sort(axis=1)
         values = np.take_along_axis(block, columns, axis=1)
         starts = np.arange(block.shape[0] + 1) * max_per_row
@@ -194,7 +195,7 @@ def _prune(weights: csr_array, max_per_row: int) -> csr_array:
 
     weights.sort_indices()
     row = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
-    order = np.lexsort((weights.indices, -np.abs(weights.data), row))
+    order = np.lexsort((weights.indices, -weights.data, row))
     place = np.arange(len(row)) - weights.indptr[:-1][row[order]]
     keep = np.sort(order[place < max_per_row])
     pruned = csr_array(

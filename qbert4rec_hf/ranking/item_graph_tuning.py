@@ -51,6 +51,7 @@ def tune_item_graph(
     *,
     regularizations: Sequence[float] = REGULARIZATIONS,
     recencies: Sequence[float] = RECENCIES,
+    select_by: Sequence[str] = (UNSEEN_ITEMS,),
     k: int = 10,
     max_users: int | None = 10_000,
     seed: int = 0,
@@ -59,8 +60,9 @@ def tune_item_graph(
 ) -> tuple[ItemGraphPrior, list[GraphTrial]]:
     """Fits a graph for each λ and keeps the best, with the best recency for each protocol.
 
-    One graph serves both protocols: its λ is the one with the best mean over the protocols, each
-    with its own best recency. A graph is fitted once per λ, whatever the number of recencies.
+    One graph serves both protocols: its λ is the one that is best without seen items, with the
+    best recency. With them the graph alone mostly shows how well it keeps off them, which is not
+    its business in a mixture. Each protocol has its own recency; a graph is fitted once per λ.
 
     Args:
         train: training interactions, what the graph is fitted to.
@@ -69,6 +71,7 @@ def tune_item_graph(
         targets: `[users]` the item that followed each.
         regularizations: λs to try.
         recencies: weights of one step back to try.
+        select_by: protocols whose mean NDCG@k, each with its best recency, picks λ.
         k: NDCG's cut-off.
         max_users: validation users to look at, drawn with `seed`; `None` for all.
         seed: of the draw.
@@ -100,7 +103,8 @@ def tune_item_graph(
         for protocol in PROTOCOLS:
             index = int(np.argmax(found[protocol]))
             chosen[protocol] = float(recencies[index])
-            values.append(found[protocol][index])
+            if protocol in select_by:
+                values.append(found[protocol][index])
             trials += [
                 GraphTrial(float(regularization), float(recency), protocol, float(value))
                 for recency, value in zip(recencies, found[protocol], strict=True)

@@ -12,13 +12,8 @@ import torch
 from torch import Tensor
 
 from ..errors import QBert4RecError
-from .ranks import (
-    ALL_ITEMS,
-    PROTOCOLS,
-    UNSEEN_ITEMS,
-    discounted_gain,
-    ranks_by_seen_weight,
-)
+from .ranks import ALL_ITEMS, PROTOCOLS, UNSEEN_ITEMS, discounted_gain
+from .shortlist import Shortlist
 
 if TYPE_CHECKING:
     from ..data.sequences import Sequences
@@ -28,6 +23,9 @@ WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 SEEN_WEIGHTS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.0)
 """The grid on which the weight of seen items is chosen."""
+
+TEMPERATURES = (1.0, 1.2, 1.4, 1.7, 2.0)
+"""The grid on which the temperature of the model's probabilities is chosen."""
 
 
 def prior_distribution(prior_scores: np.ndarray | Tensor) -> Tensor:
@@ -96,6 +94,7 @@ class MixtureTrial:
         protocol: `all_items` or `unseen_items`.
         weight: share of the prior.
         recency: the prior's weight of one step back.
+        temperature: what the model's logits are divided by.
         seen_weight: what the scores of the history's own items are multiplied by.
         ndcg: mean over the validation users looked at.
     """
@@ -103,6 +102,7 @@ class MixtureTrial:
     protocol: str
     weight: float
     recency: float
+    temperature: float
     seen_weight: float
     ndcg: float
 
@@ -118,6 +118,7 @@ class MixtureChoice:
     Attributes:
         weights: protocol -> weight.
         recencies: protocol -> recency.
+        temperature: what the model's logits are divided by.
         seen_weight: what the scores of the history's own items are multiplied by where they are
             ranked too (`all_items`).
         trials: every setting tried.
@@ -125,6 +126,7 @@ class MixtureChoice:
 
     weights: dict[str, float]
     recencies: dict[str, float]
+    temperature: float = 1.0
     seen_weight: float = 1.0
     trials: list[MixtureTrial] = field(default_factory=list)
 
@@ -134,17 +136,19 @@ def choose_mixture(
     *,
     weights: Sequence[float] = WEIGHTS,
     seen_weights: Sequence[float] = SEEN_WEIGHTS,
+    temperatures: Sequence[float] = TEMPERATURES,
     k: int = 10,
 ) -> MixtureChoice:
     """Chooses the mixture by NDCG@k on validation users, for both protocols.
 
     Recency is chosen here and not on the prior alone: beside a model that knows the latest items
-    well, the prior does best with another one than by itself.
+    well, the prior does best with another one than by itself. So is the temperature: a model that
+    saw its training histories several times is surer of its first items than new histories bear
+    out, and beside another opinion that counts (alone, it changes no order).
 
-    The maximum lies on a plateau whose ends differ by less than chance. Of all settings that
-    validation cannot tell from the best one (a paired difference of at most one standard error)
-    that one is taken which changes least: seen items as they are, then the smallest share of the
-    prior, so that the model is not handed less than it earns.
+    One temperature serves both protocols. Seen items stay as they are unless another weight is
+    better by more than one standard error of the paired difference: leaving out what somebody may
+    well take again is for validation to ask for, not for chance.
 
     Args:
         batches: yields `(log_probabilities [batch, items], prior scores [batch, items] by recency,
@@ -152,59 +156,96 @@ def choose_mixture(
             of users fits.
         weights: grid of the prior's share.
         seen_weights: grid of what seen items' scores are multiplied by where they are ranked.
+        temperatures: grid of what the model's logits are divided by.
         k: cut-off.
 
     Raises:
         QBert4RecError: there are no validation users, or nothing to choose from.
+
+    Source:
+        Guo et al., On Calibration of Modern Neural Networks, 2017 (the temperature).
     """
-    for name, grid in (("weights", weights), ("seen_weights", seen_weights)):
+    grids = {"weights": weights, "seen_weights": seen_weights, "temperatures": temperatures}
+    for name, grid in grids.items():
         if not grid:
             raise QBert4RecError(f"{name} holds nothing to choose from")
-    collected: dict[tuple[str, float, float, float], list[np.ndarray]] = defaultdict(list)
+    collected: dict[_Setting, list[np.ndarray]] = defaultdict(list)
     users = 0
     for log_probabilities, prior_scores, targets, histories in batches:
         users += len(targets)
-        # `mix` in its parts: neither of them depends on the weight.
-        probabilities = torch.softmax(log_probabilities.float(), dim=1)
         for recency, scores in prior_scores.items():
-            prior = prior_distribution(torch.as_tensor(scores).to(probabilities))
+            prior = prior_distribution(torch.as_tensor(scores).to(log_probabilities))
             prior = prior.masked_fill(log_probabilities == -torch.inf, 0.0)
-            for weight in weights:
-                mixed = torch.lerp(probabilities, prior, weight)
-                unseen, *every = ranks_by_seen_weight(
-                    mixed, targets, histories, (None, *seen_weights)
-                )
-                collected[UNSEEN_ITEMS, weight, recency, 1.0].append(discounted_gain(unseen, k))
-                for seen_weight, ranks in zip(seen_weights, every, strict=True):
-                    key = (ALL_ITEMS, weight, recency, seen_weight)
-                    collected[key].append(discounted_gain(ranks, k))
+            shortlist = Shortlist(log_probabilities, prior, targets, histories)
+            for temperature in temperatures:
+                shortlist.set_temperature(temperature)
+                for weight in weights:
+                    unseen, *every = shortlist.ranks(weight, seen_weights)
+                    key = (UNSEEN_ITEMS, temperature, weight, recency, 1.0)
+                    collected[key].append(_gains(unseen, k))
+                    for seen_weight, ranks in zip(seen_weights, every, strict=True):
+                        key = (ALL_ITEMS, temperature, weight, recency, seen_weight)
+                        collected[key].append(_gains(ranks, k))
     if users == 0:
         raise QBert4RecError("no validation users to choose the prior's weight on")
     gains = {setting: np.concatenate(parts) for setting, parts in collected.items()}
-    best = {protocol: _least_of_the_best(gains, protocol) for protocol in PROTOCOLS}
+    means = {setting: float(gain.mean(dtype=np.float64)) for setting, gain in gains.items()}
+
+    def best(protocol: str, temperature: float) -> _Setting:
+        # Of equals the one that changes least: the first in the order of smallest weights.
+        return min(
+            (setting for setting in means if setting[:2] == (protocol, temperature)),
+            key=lambda setting: (-means[setting], setting[2], -setting[4]),
+        )
+
+    temperature = min(
+        temperatures, key=lambda t: (-sum(means[best(p, t)] for p in PROTOCOLS), abs(t - 1))
+    )
+    chosen = {protocol: best(protocol, temperature) for protocol in PROTOCOLS}
+    chosen[ALL_ITEMS] = _seen_as_they_are(chosen[ALL_ITEMS], gains, means)
     return MixtureChoice(
-        weights={protocol: float(weight) for protocol, (weight, _, _) in best.items()},
-        recencies={protocol: float(recency) for protocol, (_, recency, _) in best.items()},
-        seen_weight=float(best[ALL_ITEMS][2]),
+        weights={protocol: float(setting[2]) for protocol, setting in chosen.items()},
+        recencies={protocol: float(setting[3]) for protocol, setting in chosen.items()},
+        temperature=float(temperature),
+        seen_weight=float(chosen[ALL_ITEMS][4]),
         trials=[
-            MixtureTrial(setting[0], *map(float, setting[1:]), float(gain.mean()))
-            for setting, gain in gains.items()
+            MixtureTrial(
+                protocol=protocol,
+                weight=float(weight),
+                recency=float(recency),
+                temperature=float(of_temperature),
+                seen_weight=float(seen_weight),
+                ndcg=means[protocol, of_temperature, weight, recency, seen_weight],
+            )
+            for protocol, of_temperature, weight, recency, seen_weight in means
         ],
     )
 
 
-def _least_of_the_best(
-    gains: dict[tuple[str, float, float, float], np.ndarray], protocol: str
-) -> tuple[float, float, float]:
-    """Weight, recency and seen weight by the one-standard-error rule; `gains` are `[users]`."""
-    of_protocol = {key[1:]: gain for key, gain in gains.items() if key[0] == protocol}
-    best = max(of_protocol.values(), key=np.mean)
+_Setting = tuple[str, float, float, float, float]
+"""Protocol, temperature, weight, recency, seen weight."""
 
-    def cannot_be_told_apart(gain: np.ndarray) -> bool:
-        loss = best - gain
+
+def _gains(ranks: np.ndarray, k: int) -> np.ndarray:
+    # Half the memory: there are thousands of settings for each user.
+    return discounted_gain(ranks, k).astype(np.float32)
+
+
+def _seen_as_they_are(
+    best: _Setting, gains: dict[_Setting, np.ndarray], means: dict[_Setting, float]
+) -> _Setting:
+    """The best setting, or one at its temperature that lets seen items count for more.
+
+    It may be worse than the best by one standard error of the paired difference.
+    """
+
+    def cannot_be_told_apart(setting: _Setting) -> bool:
+        loss = gains[best] - gains[setting]
         return loss.mean() <= loss.std() / np.sqrt(len(loss))
 
-    candidates = [setting for setting, gain in of_protocol.items() if cannot_be_told_apart(gain)]
-    return min(
-        candidates, key=lambda setting: (-setting[2], setting[0], -of_protocol[setting].mean())
-    )
+    candidates = [
+        setting
+        for setting in means
+        if setting[:2] == best[:2] and setting[4] >= best[4] and cannot_be_told_apart(setting)
+    ]
+    return max(candidates, key=lambda setting: (setting[4], means[setting]))

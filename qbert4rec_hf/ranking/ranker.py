@@ -12,7 +12,7 @@ from ..errors import QBert4RecError
 from ..sequence.histories import encode_histories
 from .item_graph import ItemGraphPrior
 from .item_graph_tuning import RECENCIES
-from .mixture import SEEN_WEIGHTS, WEIGHTS, MixtureChoice, choose_mixture, mix
+from .mixture import SEEN_WEIGHTS, TEMPERATURES, WEIGHTS, MixtureChoice, choose_mixture, mix
 from .new_items import NewItems
 from .ranks import ALL_ITEMS, PROTOCOLS, scale_seen
 
@@ -121,20 +121,23 @@ class Ranker:
         *,
         weights: Collection[float] = WEIGHTS,
         seen_weights: Collection[float] = SEEN_WEIGHTS,
+        temperatures: Collection[float] = TEMPERATURES,
         recencies: Collection[float] = RECENCIES,
         batch_size: int = 256,
         max_users: int = 10_000,
         seed: int = 0,
     ) -> MixtureChoice:
-        """Chooses the prior's weight and recency, and what becomes of seen items, and keeps them.
+        """Chooses how to mix on validation users, and keeps what was chosen.
 
-        All on validation users.
+        That is the prior's weight and recency, the model's `ranking_temperature`, and what becomes
+        of seen items.
 
         Args:
             histories: what is known before each validation target.
             targets: `[users]` item rows of the domain.
             weights: the grid of the prior's share.
             seen_weights: the grid of the weight of seen items.
+            temperatures: the grid of what the model's logits are divided by.
             recencies: the grid of recencies.
             batch_size: users scored at a time.
             max_users: users to look at, drawn with `seed`.
@@ -146,11 +149,14 @@ class Ranker:
         if self.prior is None:
             raise QBert4RecError("there is no item graph to mix in; fit one first")
         users = np.random.default_rng(seed).permutation(len(targets))[:max_users]
+        self.model.config.ranking_temperature = 1.0
         choice = choose_mixture(
             self._validation_batches(histories, targets, np.sort(users), recencies, batch_size),
             weights=tuple(weights),
             seen_weights=tuple(seen_weights),
+            temperatures=tuple(temperatures),
         )
+        self.model.config.ranking_temperature = choice.temperature
         self.weights = dict(choice.weights)
         self.seen_weight = choice.seen_weight
         self.prior = self.prior.with_recency(choice.recencies)

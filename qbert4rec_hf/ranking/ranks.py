@@ -11,8 +11,6 @@ from torch import Tensor
 from ..errors import QBert4RecError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ..data.sequences import Sequences
 
 ALL_ITEMS = "all_items"
@@ -68,59 +66,16 @@ def target_ranks(
             f"got {int(targets.min())} to {int(targets.max())}"
         )
     check_scores(scores)
-    if seen is not None:
-        return ranks_by_seen_weight(scores, targets, seen, (None,))[0]
-    at_target = scores.gather(1, targets[:, None])
-    # The target counts itself here, which is the 1 of the formula.
-    ranks = (scores >= at_target).sum(dim=1)
-    ranks = torch.where(at_target[:, 0] == -torch.inf, num_items + 1, ranks)
-    return ranks.cpu().numpy().astype(np.int64)
-
-
-def ranks_by_seen_weight(
-    scores: Tensor,
-    targets: np.ndarray | Tensor,
-    histories: Sequences,
-    weights: Sequence[float | None],
-) -> np.ndarray:
-    """`target_ranks` of `scale_seen(scores, histories, weight)` for every weight.
-
-    The catalogue is compared once: a weight changes nothing but the few seen items, and the target
-    where it is one of them.
-
-    Args:
-        scores: `[batch, items]`, as in `scale_seen`.
-        targets: `[batch]` item rows.
-        histories: `[batch]`, one sequence a row.
-        weights: what seen items' scores are multiplied by; None leaves them out of the ranking.
-
-    Returns:
-        `[weights, batch]` int64.
-    """
-    targets = torch.as_tensor(targets, dtype=torch.long, device=scores.device)
-    row, item = _positions(histories, *scores.shape, scores.device)
-    seen = scores[row, item]
     at_target = scores.gather(1, targets[:, None])[:, 0]
-    repeated = torch.zeros_like(targets, dtype=torch.bool)
-    repeated[row[item == targets[row]]] = True
-    # Taking off the few seen items is cheaper than ranking a masked copy. The target counts itself.
-    unseen = (scores >= at_target[:, None]).sum(dim=1)
-    unseen = unseen.index_add(0, row, -(seen >= at_target[row]).long())
-    found = []
-    for weight in weights:
-        if weight is None:
-            miss = repeated | (at_target == -torch.inf)
-            found.append(torch.where(miss, scores.shape[1] + 1, unseen))
-            continue
-        weighted = torch.where(seen == -torch.inf, seen, seen * weight)
-        ranks = unseen.index_add(0, row, (weighted >= at_target[row]).long())
-        ranks[at_target == -torch.inf] = scores.shape[1] + 1
-        again = repeated.nonzero()[:, 0].cpu().numpy()
-        if len(again):
-            part = scale_seen(scores[again], histories.take(again), weight)
-            ranks[again] = torch.from_numpy(target_ranks(part, targets[again])).to(ranks.device)
-        found.append(ranks)
-    return torch.stack(found).cpu().numpy().astype(np.int64)
+    # The target counts itself here, which is the 1 of the formula.
+    ranks = (scores >= at_target[:, None]).sum(dim=1)
+    miss = at_target == -torch.inf
+    if seen is not None:
+        # Taking off the few seen items is cheaper than ranking a masked copy.
+        row, item = positions(seen, rows, num_items, scores.device)
+        ranks = ranks.index_add(0, row, -(scores[row, item] >= at_target[row]).long())
+        miss[row[item == targets[row]]] = True
+    return torch.where(miss, num_items + 1, ranks).cpu().numpy().astype(np.int64)
 
 
 def scale_seen(scores: Tensor, histories: Sequences, weight: float) -> Tensor:
@@ -134,7 +89,7 @@ def scale_seen(scores: Tensor, histories: Sequences, weight: float) -> Tensor:
     Raises:
         QBert4RecError: there is not one sequence a row, or an item is outside the catalogue.
     """
-    row, item = _positions(histories, *scores.shape, scores.device)
+    row, item = positions(histories, *scores.shape, scores.device)
     scores = scores.clone()
     kept = scores[row, item]
     scores[row, item] = torch.where(kept == -torch.inf, kept, kept * weight)
@@ -165,7 +120,7 @@ def mask_items(scores: Tensor, items: Sequences) -> Tensor:
     Raises:
         QBert4RecError: there is not one sequence a row, or an item is outside the catalogue.
     """
-    row, item = _positions(items, *scores.shape, scores.device)
+    row, item = positions(items, *scores.shape, scores.device)
     scores = scores.clone()
     scores[row, item] = -torch.inf
     return scores
@@ -181,7 +136,7 @@ def check_scores(scores: Tensor) -> None:
         )
 
 
-def _positions(
+def positions(
     items: Sequences, rows: int, num_items: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Row and column of every item, each pair once."""

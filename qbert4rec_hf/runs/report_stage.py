@@ -88,6 +88,7 @@ def assemble_model(
     return {
         "share of the item graph": fitted.ranker.weights,
         "weight of seen items": fitted.ranker.seen_weight,
+        "temperature": model.config.ranking_temperature,
         "recency": fitted.ranker.prior.recency if fitted.ranker.prior is not None else None,
     }
 

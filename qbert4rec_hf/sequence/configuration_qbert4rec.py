@@ -64,6 +64,10 @@ class QBert4RecConfig(PreTrainedConfig):
         num_sampled_items (`int`, *optional*):
             With `"catalog"`: normalise over the batch's targets and this many items drawn at
             random instead of the whole catalogue. For catalogues of several 100,000 items.
+        ranking_temperature (`float`, defaults to 1.0):
+            Logits are divided by it when the catalogue is ranked (`score_items`), not in the loss.
+            It changes no order, but how sure the model sounds beside an item graph. Chosen on
+            validation.
         tie_word_embeddings (`bool`, defaults to `True`): Head and embeddings share their weights.
         pad_token_id, mask_token_id, unk_token_id (`int`): as in the tokenizer, whose three special
             tokens come first: 0, 1 and 2.
@@ -99,6 +103,7 @@ class QBert4RecConfig(PreTrainedConfig):
     item_bias: bool = True
     item_embeddings: bool = False
     num_sampled_items: int | None = None
+    ranking_temperature: float | int = 1.0
     tie_word_embeddings: bool = True
     pad_token_id: int = 0
     mask_token_id: int = 1
@@ -162,6 +167,8 @@ class QBert4RecConfig(PreTrainedConfig):
             raise ValueError(
                 f"num_sampled_items must be at least 1 or None, got {self.num_sampled_items}"
             )
+        if not self.ranking_temperature > 0:
+            raise ValueError(f"ranking_temperature must be above 0: {self.ranking_temperature}")
         specials = (self.pad_token_id, self.mask_token_id, self.unk_token_id)
         if sorted(specials) != list(range(NUM_SPECIAL_TOKENS)):
             raise ValueError(

@@ -389,7 +389,7 @@ class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
         # precision the best items of a large catalogue become ties.
         with maybe_autocast(states.device.type, enabled=False):
             logits = self._with_bias(self._catalog_logits(states.float(), domain), domain)
-        return logits.log_softmax(dim=1)
+        return (logits / self.config.ranking_temperature).log_softmax(dim=1)
 
 
 QBert4RecForMaskedLM.register_for_auto_class("AutoModelForMaskedLM")

@@ -103,6 +103,8 @@ def train_sequence(
         model.set_dropout(settings.dropout)
     if settings.item_embeddings and model.config.objective == "catalog":
         model.add_item_embeddings()
+    # What was chosen for the weights as they were says nothing of those to come.
+    model.config.ranking_temperature = 1.0
     inputs = _inputs(model, domains, settings)
     set_seed(settings.seed)
     train = HistoryRows(domains, prefixes=settings.rows == "prefixes")

@@ -74,7 +74,7 @@ def recommender(histories, coder) -> Recommender:
     codes = distinct_codes(10)
     table = item_table(10)
     return Recommender(
-        make_model(codes),
+        make_model(codes, ranking_temperature=1.5),
         ItemCatalog(
             table["item_id"].tolist(), table["title"].tolist(), codes.numpy(), SIZES, ["camp"], [10]
         ),

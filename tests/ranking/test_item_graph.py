@@ -26,14 +26,14 @@ def histories() -> Sequences:
 
 
 def dense_weights(histories: Sequences, regularization: float) -> np.ndarray:
-    """The closed form, written as in the paper, in double precision."""
+    """The positive part of the closed form, written as in the paper, in double precision."""
     matrix = np.zeros((len(histories), NUM_ITEMS))
     for user, items in enumerate(histories):
         matrix[user, items] = 1
     inverse = np.linalg.inv(matrix.T @ matrix + regularization * np.eye(NUM_ITEMS))
     weights = -inverse / np.diag(inverse)
     np.fill_diagonal(weights, 0)
-    return weights
+    return np.maximum(weights, 0)
 
 
 def test_closed_form_is_that_of_the_paper(histories):

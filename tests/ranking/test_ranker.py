@@ -76,13 +76,16 @@ def test_weights_are_chosen_and_kept(histories):
         targets,
         weights=(0.0, 0.5),
         seen_weights=(1.0, 0.0),
+        temperatures=(1.0, 1.5, 3.0),
         recencies=(0.4, 1.0),
     )
     assert ranker.weights == choice.weights
     assert ranker.prior.recency == choice.recencies
     assert ranker.seen_weight == choice.seen_weight
-    # Of each weight and recency: everything ranked at two weights of seen items, and unseen ones.
-    assert len(choice.trials) == 2 * 2 * (2 + 1)
+    assert ranker.model.config.ranking_temperature == choice.temperature
+    # Of each weight, recency and temperature: everything ranked at two weights of seen items, and
+    # unseen ones.
+    assert len(choice.trials) == 2 * 2 * 3 * (2 + 1)
 
 
 def test_parts_that_do_not_fit_are_named(histories):

@@ -11,7 +11,6 @@ from qbert4rec_hf.errors import QBert4RecError
 from qbert4rec_hf.ranking.ranks import (
     discounted_gain,
     mask_items,
-    ranks_by_seen_weight,
     scale_seen,
     target_ranks,
 )
@@ -116,20 +115,10 @@ def test_discounted_gain_ends_at_the_cutoff():
     )
 
 
-def test_ranks_by_seen_weight_are_those_of_scaled_scores():
-    rng = np.random.default_rng(0)
-    # Few values, so that ties are frequent, and some items that are no candidates.
-    scores = torch.from_numpy(rng.integers(0, 4, size=(40, 9)) / 4).float()
-    scores[torch.from_numpy(rng.random((40, 9)) < 0.1)] = -torch.inf
-    histories = Sequences.from_lists([rng.integers(0, 9, size=rng.integers(0, 5)) for _ in scores])
-    targets = rng.integers(0, 9, size=40)
-    weights = (1.0, 0.4, 0.0)
-    found = ranks_by_seen_weight(scores, targets, histories, weights)
-    for ranks, weight in zip(found, weights, strict=True):
-        expected = target_ranks(scale_seen(scores, histories, weight), targets)
-        np.testing.assert_array_equal(ranks, expected)
-    (unseen,) = ranks_by_seen_weight(scores, targets, histories, (None,))
-    np.testing.assert_array_equal(unseen, target_ranks(scores, targets, histories))
-    assert any(target in history for target, history in zip(targets, histories, strict=True))
-    assert (found[0] != found[2]).any()
+def test_seen_items_are_scaled_and_nothing_else():
+    scores = torch.tensor([[0.5, 0.2, -torch.inf], [0.1, 0.3, 0.6]])
+    histories = Sequences.from_lists([[0, 2, 0], []])
+    found = scale_seen(scores, histories, 0.1)
+    torch.testing.assert_close(found, torch.tensor([[0.05, 0.2, -torch.inf], [0.1, 0.3, 0.6]]))
+    assert scores[0, 0] == 0.5
     torch.testing.assert_close(scale_seen(scores, histories, 1.0), scores)

@@ -50,6 +50,7 @@ def test_it_comes_back_from_its_folder(tmp_path):
         ("attention_probs_dropout_prob", -0.1, "attention_probs_dropout_prob must lie in"),
         ("hidden_act", "gleu", "hidden_act 'gleu'"),
         ("num_sampled_items", 0, "num_sampled_items must be at least 1"),
+        ("ranking_temperature", 0.0, "ranking_temperature must be above 0"),
         ("pad_token_id", 1, "must be 0, 1 and 2"),
         ("unk_token_id", 7, "must be 0, 1 and 2"),
         ("item_encoding", "pairs", "item_encoding"),

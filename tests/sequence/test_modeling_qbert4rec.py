@@ -68,6 +68,18 @@ class TestLaws:
         assert_seeded_run_repeats(run)
 
 
+class TestRankingTemperature:
+    def test_scores_are_those_of_divided_logits(self, model, batch):
+        inputs = {"input_ids": tokens_of(model, [[0, 1], [2, 3]])}
+        before, loss = scores(model, inputs)["scores"], model(**batch).loss
+        model.config.ranking_temperature = 2.5
+        after = scores(model, inputs)["scores"]
+        torch.testing.assert_close(after, (before / 2.5).log_softmax(dim=1))
+        assert not torch.allclose(after, before)
+        assert torch.equal(after.argsort(dim=1), before.argsort(dim=1))
+        assert torch.equal(model(**batch).loss, loss)
+
+
 class TestLogits:
     def test_only_the_positions_own_level_has_real_logits(self, model):
         logits = outputs(model, {"input_ids": tokens_of(model, [[0, 1]])})["logits"]

@@ -347,6 +347,12 @@ def test_item_embeddings_and_dropout_of_a_training(tmp_path, objective, learned)
     assert opened.config.hidden_dropout_prob == 0.4
 
 
+def test_what_was_chosen_for_other_weights_is_forgotten(tmp_path):
+    model = rule_model(ranking_temperature=2.0)
+    train_sequence(model, [rule_domain()], rule_settings(epochs=1), tmp_path)
+    assert AutoModelForMaskedLM.from_pretrained(tmp_path).config.ranking_temperature == 1.0
+
+
 def test_mixed_precision_on_a_processor(tmp_path):
     settings = rule_settings(epochs=1, bf16=True, item_embeddings=True)
     trained = train_sequence(rule_model(), [rule_domain()], settings, tmp_path)
