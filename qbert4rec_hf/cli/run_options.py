@@ -35,6 +35,11 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--config", help="a config.yaml to start from")
     parser.add_argument(
+        "--preset",
+        help="a ready-made set of settings: recipe (what runs without it), quick (a first look, "
+        "minutes) or large (a wider and deeper encoder, for a GPU); --set goes before it",
+    )
+    parser.add_argument(
         "--set",
         action="append",
         default=[],
@@ -69,6 +74,7 @@ def opened_run(arguments: argparse.Namespace) -> Iterator[Run]:
             pretrain_domains=arguments.pretrain_domain,
             from_model=arguments.from_model,
             config=arguments.config,
+            preset=arguments.preset,
             assignments=arguments.set,
             seed=arguments.seed,
             trust_remote_code=arguments.trust_remote_code,

@@ -11,6 +11,7 @@ from .base_encoders import check_features
 from .config import CONFIG_FILE, RunConfig, change, read_yaml, reseed
 from .lock import run_lock
 from .manifest import StageManifest, require_finished
+from .presets import preset_assignments
 from .report_stage import load_results
 from .run_folder import RunFolder
 from .run_stages import run_stages
@@ -49,6 +50,7 @@ class Run(RunFolder):
         pretrain_domains: list[str] | None = None,
         from_model: str | None = None,
         config: str | os.PathLike | None = None,
+        preset: str | None = None,
         assignments: list[str] | None = None,
         seed: int | None = None,
         trust_remote_code: bool = False,
@@ -62,7 +64,8 @@ class Run(RunFolder):
             from_model: model folder, or id of a repository of the Hub, to start from instead of
                 pre-training; the commit of a repository is kept in the configuration.
             config: YAML file that takes the place of the run's own.
-            assignments: `section.key=value` texts.
+            preset: name of a ready-made set of settings, in `presets.PRESETS`.
+            assignments: `section.key=value` texts, laid over those of the preset.
             seed: of everything random.
             trust_remote_code: whether encoders whose model brings code of its own may run it;
                 granted for this time only.
@@ -88,6 +91,9 @@ class Run(RunFolder):
             values["from_model"] = os.path.abspath(from_model) if local else str(from_model)
         if seed is not None:
             values = reseed(values, seed)
+        if preset is not None:
+            starts = values.get("from_model") is not None
+            assignments = [*preset_assignments(preset, from_model=starts), *(assignments or [])]
         if assignments:
             values = change(values, assignments)
         if values.get("from_model") != before[0] and values.get("from_revision") == before[1]:
@@ -187,6 +193,7 @@ def run_domain(
     *,
     pretrain_domains: list[str | os.PathLike] | None = None,
     from_model: str | os.PathLike | None = None,
+    preset: str | None = None,
     assignments: list[str] | None = None,
     seed: int | None = None,
     trust_remote_code: bool = False,
@@ -198,7 +205,8 @@ def run_domain(
         output_dir: the run folder.
         pretrain_domains: folders of the domains to pre-train on.
         from_model: model folder, or id of a repository, to start from instead of pre-training.
-        assignments: settings as `section.key=value` texts.
+        preset: name of a ready-made set of settings: "recipe", "quick" or "large".
+        assignments: settings as `section.key=value` texts, laid over those of the preset.
         seed: of everything random.
         trust_remote_code: whether encoders whose model brings code of its own may run it.
 
@@ -227,6 +235,7 @@ def run_domain(
             domain=str(domain),
             pretrain_domains=None if pretrain_domains is None else list(map(str, pretrain_domains)),
             from_model=None if from_model is None else str(from_model),
+            preset=preset,
             assignments=assignments,
             seed=seed,
             trust_remote_code=trust_remote_code,

@@ -10,8 +10,10 @@ import pytest
 from safetensors.numpy import load_file
 
 from qbert4rec_hf.data.domain import Domain
+from qbert4rec_hf.files import read_json
 from qbert4rec_hf.runs.pipeline import Run, run_domain
 
+CHOICES = Path("model/ranking.json")
 STAGES = ("features", "fusion", "quantizer", "pretrain", "finetune", "model")
 
 
@@ -36,11 +38,15 @@ def run_with(interactions: pd.DataFrame, original: Domain, folder: Path, short: 
     domain.save(folder / "domain")
     settings = [text for text in short if "from_scratch" not in text]
     run_domain(folder / "domain", folder / "run", assignments=settings, seed=0)
-    return {
+    found = {
         path.relative_to(folder / "run"): load_file(path)
         for stage in STAGES
         for path in sorted((folder / "run" / stage).rglob("*.safetensors"))
     }
+    # Every choice, with the validation figure of everything that was tried.
+    trials = read_json(folder / "run" / CHOICES)
+    figures = [trial["ndcg"] for key in ("item_graph", "mixture") for trial in trials[key]]
+    return {**found, CHOICES: {"validation NDCG": np.array(figures)}}
 
 
 @pytest.fixture(scope="module")
