@@ -207,7 +207,7 @@ def test_no_token_is_sent_where_none_is_wanted(folder, tmp_path, monkeypatch):
 
 
 def test_a_model_from_memory_needs_its_folder(recommender, folder, recommend):
-    model = make_model(torch.from_numpy(recommender.catalog.codes))
+    model = make_model(torch.from_numpy(recommender.catalog.codes), ranking_temperature=1.5)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     with pytest.raises(ValueError, match="give the model folder as folder="):
         pipeline(TASK, model=model, tokenizer=tokenizer)
