@@ -134,10 +134,10 @@ def ridge(gram: np.ndarray, regularization: float) -> np.ndarray:
     return weights
 
 
+@torch.no_grad()
 def main() -> None:
     (arguments,) = HfArgumentParser(Arguments).parse_args_into_dataclasses()
     torch.set_num_threads(arguments.num_threads)
-    torch.set_grad_enabled(False)
     data = Split(arguments.data_dir)
     runs = [run for run in (arguments.run, arguments.second_run) if run is not None]
     ideas = Ideas(data, runs, arguments.users)

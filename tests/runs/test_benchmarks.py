@@ -1,0 +1,91 @@
+"""`examples/benchmarks/recipe.py` and what reads its runs, on a tiny published split."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from qbert4rec_hf.data.domain import Domain
+from qbert4rec_hf.data.export_published import export_published
+
+BENCHMARKS = Path(__file__).parents[2] / "examples" / "benchmarks"
+
+pytestmark = pytest.mark.skipif(
+    not BENCHMARKS.is_dir(), reason="the examples are not installed with the package"
+)
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Runs a script's `main` with arguments, and gives its module."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+
+    def run(name: str, *arguments):
+        module = importlib.import_module(name)
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        module.main()
+        return module
+
+    return run
+
+
+def test_the_test_split_is_read_by_the_second_command(
+    script, shops, short, tmp_path, monkeypatch, capsys
+):
+    data = export_published(Domain.load(shops / "weekend"), tmp_path / "Weekend")
+    settings = [text for text in short if "evaluation" not in text]
+    arguments = ["--data_dir", data, "--work_dir", tmp_path / "runs", "--num_threads", 1]
+    arguments += ["--seeds", 2, "--set", *settings, "features.text.kind=tfidf"]
+    published_splits = importlib.import_module("published_splits")
+    with monkeypatch.context() as patch:
+        patch.setattr(published_splits.Split, "test", lambda *_: pytest.fail("the test split"))
+        script("recipe", *arguments)
+    runs = sorted(path.name for path in (tmp_path / "runs" / "Weekend").iterdir())
+    assert runs == ["domain", "paper", "scratch", "seed0", "seed1"]
+    stages = {path.name for path in (tmp_path / "runs" / "Weekend" / "scratch").iterdir()}
+    assert "pretrain" not in stages and "model" in stages
+
+    weights = tmp_path / "runs" / "Weekend" / "seed1" / "model" / "model.safetensors"
+    made = weights.stat().st_mtime_ns
+    recipe = script("recipe", *arguments, "--json", tmp_path / "out.json")
+    assert weights.stat().st_mtime_ns == made
+    record = json.loads((tmp_path / "out.json").read_text())
+    rows = {row["system"]: row for row in record["rows"]}
+    assert rows[recipe.OURS]["runs"] == 2 and rows[recipe.PAPER]["runs"] == 1
+    assert record["bootstrap"].keys() == rows.keys() - {recipe.OURS}
+    for row in rows.values():
+        for protocol in ("all_items", "unseen_items"):
+            assert 0 <= row[protocol]["HR@1"]["mean"] <= row[protocol]["HR@10"]["mean"] <= 1
+    assert len(list(tmp_path.glob("out_*.svg"))) == 3
+    table = (tmp_path / "out.md").read_text()
+    assert all(f"| {name} |" in table for name in rows)
+
+    readme_tables = importlib.import_module("readme_tables")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "out.json").rename(tmp_path / "results" / "recipe_weekend.json")
+    (tmp_path / "README.md").write_text("before\n<!-- figures -->\n<!-- end of figures -->\nafter")
+    monkeypatch.setattr(readme_tables, "HERE", tmp_path)
+    monkeypatch.setattr(readme_tables, "README", tmp_path / "README.md")
+    monkeypatch.setattr(readme_tables, "DATA_SETS", (record["domain"],))
+    readme_tables.main()
+    text = (tmp_path / "README.md").read_text()
+    assert text.startswith("before") and text.endswith("after")
+    value = rows[recipe.OURS]["unseen_items"]["HR@10"]["mean"]
+    assert f"**{value:.4f} / " in text and "Seeds: 2" in text
+
+    capsys.readouterr()
+    run = tmp_path / "runs" / "Weekend" / "seed0"
+    other = tmp_path / "runs" / "Weekend" / "seed1"
+    script(
+        "mixture_ideas",
+        *("--data_dir", data, "--run", run, "--second_run", other, "--num_threads", 1),
+    )
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert len(lines) == 1 + 8 and "two encoders averaged" in lines[-1]
+    for line in lines[1:]:
+        best, plain = map(float, line.split("|")[2:4])
+        assert 0 < plain <= best <= 1
