@@ -104,7 +104,7 @@ scores = model.score_items(**inputs)  # a log-probability for each row of catalo
 3. The sequence model learns from histories of such IDs: pre-trained, then fine-tuned.
 
 The ranking mixes in an item graph ... Its share was chosen on validation users: 0.25 ranking \
-everything, 0.50 seen items excluded.
+everything, 0.50 seen items excluded. So was the temperature of the model's probabilities: 1.4.
 
 Where everything is ranked, the scores of the items of a user's own history are multiplied by \
 0.03, chosen on validation users too.

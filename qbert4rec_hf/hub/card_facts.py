@@ -47,6 +47,7 @@ class ModelCardFacts:
         exclude_seen: whether items of the history are left out unless asked for.
         graph_share: share of the item graph in the ranking, by protocol; None without a graph.
         seen_weight: what the scores of a history's items are multiplied by where they are ranked.
+        temperature: what the model's logits are divided by before the item graph is mixed in.
         parameters: number of trained numbers of the sequence model.
         history: a few items of the catalogue for the snippets.
         answer: what the model recommends for them.
@@ -83,6 +84,7 @@ class ModelCardFacts:
     exclude_seen: bool = True
     graph_share: Mapping[str, float] | None = None
     seen_weight: float = 1.0
+    temperature: float = 1.0
     parameters: int | None = None
     pretrain_domains: Sequence[str] = ()
     encoders: Mapping[str, str] = field(default_factory=dict)

@@ -99,10 +99,13 @@ def method(facts: ModelCardFacts) -> str:
             f"{facts.graph_share[protocol]:.2f} {PROTOCOL_TITLES[protocol]}"
             for protocol in (ALL_ITEMS, UNSEEN_ITEMS)
         )
-        paragraphs.append(
+        mixed = (
             "The ranking mixes in an item graph (a linear item-to-item model of the training "
             f"histories). Its share was chosen on validation users: {shares}."
         )
+        if facts.temperature != 1:
+            mixed += f" So was the temperature of the model's probabilities: {facts.temperature:g}."
+        paragraphs.append(mixed)
     if facts.seen_weight != 1:
         paragraphs.append(
             "Where everything is ranked, the scores of the items of a user's own history are "

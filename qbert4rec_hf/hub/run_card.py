@@ -154,6 +154,7 @@ def facts_of_run(
         exclude_seen=recommender.exclude_seen,
         graph_share=recommender.ranker.weights if recommender.ranker.prior is not None else None,
         seen_weight=recommender.ranker.seen_weight,
+        temperature=recommender.model.config.ranking_temperature,
         parameters=recommender.model.num_parameters(),
         history=history,
         answer=[

@@ -99,7 +99,7 @@ def test_the_readmes_ranking_is_the_models(exported, recommender):
     found = json.loads(done.stdout)
     for ours, theirs in zip(expected, found, strict=True):
         assert [item.item_id for item in ours] == [item_id for item_id, _ in theirs]
-        # Logits, at the ranking's temperature, and log-probabilities differ by one number a history.
+        # Cooled logits and log-probabilities differ by one number a history.
         pairs = zip(ours, theirs, strict=True)
         temperature = recommender.model.config.ranking_temperature
         shift = [logit / temperature - np.log(item.score) for item, (_, logit) in pairs]

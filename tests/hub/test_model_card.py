@@ -48,6 +48,7 @@ def facts() -> ModelCardFacts:
         max_items=20,
         graph_share={"all_items": 0.25, "unseen_items": 0.5},
         seen_weight=0.03,
+        temperature=1.4,
         parameters=12345,
         history=[ExampleItem("mug-01", "Stoneware mug", "<a_1><b_2>"), ExampleItem("tea-01")],
         answer=[ExampleItem("pot-01", "Teapot", "<a_3><b_4>", 0.5)],
