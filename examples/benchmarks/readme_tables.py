@@ -54,6 +54,9 @@ def table(records: dict[str, dict], protocol: str) -> list[str]:
         cells = []
         for record in records.values():
             row = row_of(record, system)
+            if row is None:
+                cells.append("")
+                continue
             figures = (row[protocol][metric]["mean"] for metric in FIGURES)
             cell = " / ".join(f"{figure:.4f}" for figure in figures)
             cells.append(f"**{cell}**" if system == OURS else cell)
@@ -61,10 +64,9 @@ def table(records: dict[str, dict], protocol: str) -> list[str]:
     return lines
 
 
-def row_of(record: dict, system: str) -> dict:
-    """The row of a system."""
-    (row,) = [row for row in record["rows"] if row["system"] == system]
-    return row
+def row_of(record: dict, system: str) -> dict | None:
+    """The row of a system, where it was measured."""
+    return next((row for row in record["rows"] if row["system"] == system), None)
 
 
 def spread(records: dict[str, dict]) -> str:

@@ -209,6 +209,8 @@ def main() -> None:
         return
     systems = test(data, arguments, runs)
     further = f" --set {' '.join(arguments.set)}" if arguments.set else ""
+    if variants != list(VARIANTS):
+        further = f" --variants {' '.join(variants) or 'none'}{further}"
     record = {
         "domain": data.name,
         "items": data.num_items,
