@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -131,6 +131,14 @@ class MixtureChoice:
     trials: list[MixtureTrial] = field(default_factory=list)
 
 
+class _Setting(NamedTuple):
+    protocol: str
+    temperature: float
+    weight: float
+    recency: float
+    seen_weight: float
+
+
 def choose_mixture(
     batches: Iterable[tuple[Tensor, dict[float, np.ndarray], np.ndarray, Sequences]],
     *,
@@ -181,21 +189,21 @@ def choose_mixture(
                 shortlist.set_temperature(temperature)
                 for weight in weights:
                     unseen, *every = shortlist.ranks(weight, seen_weights)
-                    key = (UNSEEN_ITEMS, temperature, weight, recency, 1.0)
-                    collected[key].append(_gains(unseen, k))
+                    setting = _Setting(UNSEEN_ITEMS, temperature, weight, recency, 1.0)
+                    collected[setting].append(_gains(unseen, k))
                     for seen_weight, ranks in zip(seen_weights, every, strict=True):
-                        key = (ALL_ITEMS, temperature, weight, recency, seen_weight)
-                        collected[key].append(_gains(ranks, k))
+                        setting = _Setting(ALL_ITEMS, temperature, weight, recency, seen_weight)
+                        collected[setting].append(_gains(ranks, k))
     if users == 0:
         raise QBert4RecError("no validation users to choose the prior's weight on")
     gains = {setting: np.concatenate(parts) for setting, parts in collected.items()}
     means = {setting: float(gain.mean(dtype=np.float64)) for setting, gain in gains.items()}
 
     def best(protocol: str, temperature: float) -> _Setting:
-        # Of equals the one that changes least: the first in the order of smallest weights.
+        # Of equals the one that changes least.
         return min(
-            (setting for setting in means if setting[:2] == (protocol, temperature)),
-            key=lambda setting: (-means[setting], setting[2], -setting[4]),
+            (s for s in means if (s.protocol, s.temperature) == (protocol, temperature)),
+            key=lambda setting: (-means[setting], setting.weight, -setting.seen_weight),
         )
 
     temperature = min(
@@ -204,26 +212,22 @@ def choose_mixture(
     chosen = {protocol: best(protocol, temperature) for protocol in PROTOCOLS}
     chosen[ALL_ITEMS] = _seen_as_they_are(chosen[ALL_ITEMS], gains, means)
     return MixtureChoice(
-        weights={protocol: float(setting[2]) for protocol, setting in chosen.items()},
-        recencies={protocol: float(setting[3]) for protocol, setting in chosen.items()},
+        weights={protocol: float(setting.weight) for protocol, setting in chosen.items()},
+        recencies={protocol: float(setting.recency) for protocol, setting in chosen.items()},
         temperature=float(temperature),
-        seen_weight=float(chosen[ALL_ITEMS][4]),
+        seen_weight=float(chosen[ALL_ITEMS].seen_weight),
         trials=[
             MixtureTrial(
-                protocol=protocol,
-                weight=float(weight),
-                recency=float(recency),
-                temperature=float(of_temperature),
-                seen_weight=float(seen_weight),
-                ndcg=means[protocol, of_temperature, weight, recency, seen_weight],
+                protocol=setting.protocol,
+                weight=float(setting.weight),
+                recency=float(setting.recency),
+                temperature=float(setting.temperature),
+                seen_weight=float(setting.seen_weight),
+                ndcg=mean,
             )
-            for protocol, of_temperature, weight, recency, seen_weight in means
+            for setting, mean in means.items()
         ],
     )
-
-
-_Setting = tuple[str, float, float, float, float]
-"""Protocol, temperature, weight, recency, seen weight."""
 
 
 def _gains(ranks: np.ndarray, k: int) -> np.ndarray:
@@ -246,6 +250,8 @@ def _seen_as_they_are(
     candidates = [
         setting
         for setting in means
-        if setting[:2] == best[:2] and setting[4] >= best[4] and cannot_be_told_apart(setting)
+        if setting[:2] == best[:2]
+        and setting.seen_weight >= best.seen_weight
+        and cannot_be_told_apart(setting)
     ]
-    return max(candidates, key=lambda setting: (setting[4], means[setting]))
+    return max(candidates, key=lambda setting: (setting.seen_weight, means[setting]))
