@@ -158,6 +158,9 @@ def test_the_demos_card_is_what_the_present_code_renders(run_folder):
 def test_the_commands_that_render_them(monkeypatch):
     text = (CARDS / "README.md").read_text(encoding="utf-8")
     lines = [line for block in snippets(text, "bash") for line in block.splitlines()]
-    assert len(lines) >= 2
-    for line in lines:
-        assert build_parser().parse_args(shlex.split(line)[1:]).verb in ("demo", "card")
+    commands = [line for line in lines if line.startswith("qbert4rec ")]
+    assert len(commands) >= 4
+    for line in commands:
+        assert build_parser().parse_args(shlex.split(line)[1:]).verb in ("demo", "run", "card")
+    named = re.findall(r"\[`(\w+\.md)`\]", text)
+    assert sorted(named) == sorted(path.name for path in CARDS.glob("*.md") if path.stem != "README")
