@@ -50,7 +50,10 @@ def table(records: dict[str, dict], protocol: str) -> list[str]:
             for name in records
         ]
         lines.append("| *Q-BERT4Rec, as the paper reports it* | " + " | ".join(cells) + " |")
+    measured = {row["system"] for record in records.values() for row in record["rows"]}
     for system in SYSTEMS[protocol]:
+        if system not in measured:
+            continue
         cells = []
         for record in records.values():
             row = row_of(record, system)
