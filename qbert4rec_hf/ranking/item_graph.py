@@ -62,7 +62,7 @@ class ItemGraphPrior:
         >>> histories = Sequences.from_lists([[0, 1], [0, 1, 2], [1, 0], [2, 3]])
         >>> prior = ItemGraphPrior.fit(histories, num_items=4, regularization=1.0)
         >>> prior
-        ItemGraphPrior(4 items, 12 weights, closed_form)
+        ItemGraphPrior(4 items, 8 weights, closed_form)
         >>> int(prior.score(Sequences.from_lists([[0]])).argmax())  # who takes 0 takes 1
         1
     """
