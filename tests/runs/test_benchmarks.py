@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from qbert4rec_hf.data.domain import Domain
 from qbert4rec_hf.data.export_published import export_published
@@ -23,6 +24,8 @@ pytestmark = pytest.mark.skipif(
 def script(monkeypatch):
     """Runs a script's `main` with arguments, and gives its module."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
+    # Scripts set the number of threads for good, and sums of other tests depend on it to the bit.
+    threads = torch.get_num_threads()
 
     def run(name: str, *arguments):
         module = importlib.import_module(name)
@@ -30,7 +33,8 @@ def script(monkeypatch):
         module.main()
         return module
 
-    return run
+    yield run
+    torch.set_num_threads(threads)
 
 
 def test_the_test_split_is_read_by_the_second_command(
