@@ -25,7 +25,7 @@ from qbert4rec_hf.ranking.item_graph import ItemGraphPrior, interaction_matrix
 from qbert4rec_hf.ranking.mixture import prior_distribution
 from qbert4rec_hf.ranking.ranker import Ranker
 from qbert4rec_hf.ranking.ranks import discounted_gain
-from qbert4rec_hf.ranking.shortlist import Shortlist
+from qbert4rec_hf.ranking.shortlist import FirstOfModel, Shortlist
 
 SHARES = (0.5, 0.6, 0.7, 0.8, 0.9)
 TEMPERATURES = (1.0, 1.2, 1.4, 1.7)
@@ -98,7 +98,8 @@ class Ideas:
                 if factor is not None:
                     scale = torch.from_numpy(factor).float()
                     prior, probabilities = prior * scale, probabilities * scale
-                shortlist = Shortlist(probabilities.log(), prior, self.targets[rows], histories)
+                of_model = FirstOfModel(probabilities.log(), self.targets[rows], histories)
+                shortlist = Shortlist(of_model, prior)
                 for temperature in TEMPERATURES:
                     shortlist.set_temperature(temperature)
                     for share in SHARES:

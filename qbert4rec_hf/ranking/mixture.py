@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import QBert4RecError
 from .ranks import ALL_ITEMS, PROTOCOLS, UNSEEN_ITEMS, discounted_gain
-from .shortlist import Shortlist
+from .shortlist import FirstOfModel, Shortlist
 
 if TYPE_CHECKING:
     from ..data.sequences import Sequences
@@ -181,10 +181,11 @@ def choose_mixture(
     users = 0
     for log_probabilities, prior_scores, targets, histories in batches:
         users += len(targets)
+        of_model = FirstOfModel(log_probabilities, targets, histories)
         for recency, scores in prior_scores.items():
             prior = prior_distribution(torch.as_tensor(scores).to(log_probabilities))
             prior = prior.masked_fill(log_probabilities == -torch.inf, 0.0)
-            shortlist = Shortlist(log_probabilities, prior, targets, histories)
+            shortlist = Shortlist(of_model, prior)
             for temperature in temperatures:
                 shortlist.set_temperature(temperature)
                 for weight in weights:

@@ -17,6 +17,41 @@ if TYPE_CHECKING:
 LENGTH = 200
 
 
+class FirstOfModel:
+    """A model's first items and all that a shortlist needs of it, whatever the prior.
+
+    Args:
+        log_probabilities: `[batch, items]` of the model.
+        targets: `[batch]` item rows.
+        histories: `[batch]`, whose items are the seen ones.
+        length: how many of the first items count.
+    """
+
+    def __init__(
+        self,
+        log_probabilities: Tensor,
+        targets: np.ndarray | Tensor,
+        histories: Sequences,
+        length: int = LENGTH,
+    ) -> None:
+        self.log_probabilities = log_probabilities.float()
+        rows, self.num_items = log_probabilities.shape
+        device = log_probabilities.device
+        self.length = min(length, self.num_items)
+        self.first = self.log_probabilities.topk(self.length, dim=1)
+        self.targets = torch.as_tensor(targets, dtype=torch.long, device=device)[:, None]
+        self.seen = torch.zeros((rows, self.num_items), dtype=torch.bool, device=device)
+        self.seen[positions(histories, rows, self.num_items, device)] = True
+        self._totals: dict[float, Tensor] = {}
+
+    def total(self, temperature: float) -> Tensor:
+        """`[batch, 1]`, the logarithm that normalises the model at a temperature."""
+        if temperature not in self._totals:
+            logits = self.log_probabilities / temperature
+            self._totals[temperature] = logits.logsumexp(dim=1, keepdim=True)
+        return self._totals[temperature]
+
+
 class Shortlist:
     """The items that can come among the first ten of a mixture: the first of model and of prior.
 
@@ -26,50 +61,32 @@ class Shortlist:
     larger ones may be too small.
 
     Args:
-        log_probabilities: `[batch, items]` of the model.
+        model: the model's part, the same for every prior.
         prior: `[batch, items]`, rows sum to one or are zero.
-        targets: `[batch]` item rows.
-        histories: `[batch]`, whose items are the seen ones.
-        length: how many of the first items of each are compared.
     """
 
-    def __init__(
-        self,
-        log_probabilities: Tensor,
-        prior: Tensor,
-        targets: np.ndarray | Tensor,
-        histories: Sequences,
-        length: int = LENGTH,
-    ) -> None:
-        log_probabilities = log_probabilities.float()
-        rows, num_items = log_probabilities.shape
-        device = log_probabilities.device
-        targets = torch.as_tensor(targets, dtype=torch.long, device=device)[:, None]
-        length = min(length, num_items)
-        of_model = log_probabilities.topk(length, dim=1)
-        of_prior = prior.topk(length, dim=1).indices
-        items = torch.cat([of_model.indices, of_prior, targets], dim=1)
-        seen = torch.zeros((rows, num_items), dtype=torch.bool, device=device)
-        row, item = positions(histories, rows, num_items, device)
-        seen[row, item] = True
-        self._all_log_probabilities = log_probabilities
-        self._log_probabilities = log_probabilities.gather(1, items)
+    def __init__(self, model: FirstOfModel, prior: Tensor) -> None:
+        of_prior = prior.topk(model.length, dim=1).indices
+        items = torch.cat([model.first.indices, of_prior, model.targets], dim=1)
+        self._model = model
+        self._log_probabilities = model.log_probabilities.gather(1, items)
         self._prior = prior.gather(1, items)
-        self._seen = seen.gather(1, items)
-        counts = (items != targets) & (self._log_probabilities > -torch.inf)
+        self._seen = model.seen.gather(1, items)
+        counts = (items != model.targets) & (self._log_probabilities > -torch.inf)
         # An item in both lists counts once.
-        counts[:, length:] &= self._log_probabilities[:, length:] < of_model.values[:, -1:]
+        after_first = self._log_probabilities < model.first.values[:, -1:]
+        counts[:, model.length :] &= after_first[:, model.length :]
         self._counts = counts
         self._seen_row, self._seen_column = (counts & self._seen).nonzero(as_tuple=True)
         self._unseen = counts & ~self._seen
         self._repeated = self._seen[:, -1].nonzero()[:, 0]
-        self._miss = num_items + 1
+        self._miss = model.num_items + 1
         self._possible = self._log_probabilities[:, -1] > -torch.inf
         self.set_temperature(1.0)
 
     def set_temperature(self, temperature: float) -> None:
         """Divides the model's logits by `temperature` from now on."""
-        total = (self._all_log_probabilities / temperature).logsumexp(dim=1, keepdim=True)
+        total = self._model.total(temperature)
         self._probabilities = (self._log_probabilities / temperature - total).exp()
 
     def ranks(self, weight: float, seen_weights: Sequence[float]) -> np.ndarray:

@@ -136,6 +136,18 @@ def test_seen_items_weigh_what_validation_says(repeats, expected):
     assert best == pytest.approx(1.0)
 
 
+def test_seen_items_stay_as_they_are_where_another_weight_is_better_by_chance_only():
+    # Two targets lose a place to a seen item, and one user takes a seen item again.
+    histories = Sequences.from_lists([[0]] * 50)
+    scores = np.tile(np.array([1.0, 4.0, 0.5, 0.0], dtype=np.float32), (50, 1))
+    scores[:2, 0], scores[2, 0], targets = 9.0, 3.0, np.full(50, 1)
+    targets[2] = 0
+    batches = list(batches_of(scores, np.zeros_like(scores), targets, histories, size=50))
+    choice = choose_mixture(batches, weights=(0.0,), temperatures=(1.0,))
+    ndcg = {t.seen_weight: t.ndcg for t in choice.trials if t.protocol == ALL_ITEMS}
+    assert max(ndcg, key=ndcg.get) < 1.0 and choice.seen_weight == 1.0
+
+
 def test_bad_arguments_are_named():
     with pytest.raises(QBert4RecError, match="from 0 to 1, got 1.5"):
         mix(np.zeros((1, 2)), np.zeros((1, 2)), 1.5)

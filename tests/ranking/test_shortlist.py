@@ -6,7 +6,7 @@ import torch
 
 from qbert4rec_hf.data.sequences import Sequences
 from qbert4rec_hf.ranking.ranks import scale_seen, target_ranks
-from qbert4rec_hf.ranking.shortlist import Shortlist
+from qbert4rec_hf.ranking.shortlist import FirstOfModel, Shortlist
 
 SEEN_WEIGHTS = (1.0, 0.4, 0.0)
 
@@ -32,7 +32,7 @@ def test_a_catalogue_that_fits_is_ranked_exactly(weight, temperature):
     targets = rng.integers(0, 9, size=60)
     assert any(target in history for target, history in zip(targets, histories, strict=True))
     log_probabilities = logits.log_softmax(dim=1)
-    shortlist = Shortlist(log_probabilities, prior, targets, histories)
+    shortlist = Shortlist(FirstOfModel(log_probabilities, targets, histories), prior)
     shortlist.set_temperature(temperature)
     found = shortlist.ranks(weight, SEEN_WEIGHTS)
     expected = of_the_whole_catalogue(
@@ -49,7 +49,7 @@ def test_first_ranks_of_a_larger_catalogue_are_exact():
     histories = Sequences.from_lists([rng.integers(0, 500, size=6) for _ in range(200)])
     both = log_probabilities.exp() + prior
     targets = both.argsort(dim=1, descending=True)[torch.arange(200), torch.arange(200) % 15]
-    shortlist = Shortlist(log_probabilities, prior, targets, histories, length=60)
+    shortlist = Shortlist(FirstOfModel(log_probabilities, targets, histories, 60), prior)
     arguments = (log_probabilities, prior, targets, histories)
     for temperature in (1.0, 2.0):
         shortlist.set_temperature(temperature)
