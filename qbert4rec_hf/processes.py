@@ -132,9 +132,16 @@ def processes() -> Processes:
 
 
 def _leave() -> None:
-    """Ends what was joined: gloo's threads, left running, may abort a program that is done."""
+    """Ends what was joined, and lets go of it.
+
+    One of gloo's threads may still hold the objects of the last exchange, which it drops under
+    Python's lock; while the interpreter is being taken apart that aborts a program that is done.
+    A group that nothing refers to any more waits for its threads, so it goes before that.
+    """
+    global _joined
     import torch
 
+    _joined = None
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recipe import AS_THEY_ARE, DEPLOYED, PAPER, SCRATCH
+from recipe import AS_THEY_ARE, DEPLOYED, PAPER, VARIANTS
 from recipe_tables import ALONE, EASE, HEADINGS, OURS
 
 from qbert4rec_hf.files import read_json, write_text
@@ -30,7 +30,7 @@ SYSTEMS = {
         PAPER,
         ALONE,
         OURS,
-        f"{OURS}, {SCRATCH}",
+        *(f"{OURS}, {variant.label}" for variant in VARIANTS.values() if variant.label != PAPER),
         DEPLOYED,
     ),
     ALL_ITEMS: (EASE, PAPER, ALONE, AS_THEY_ARE, OURS),
@@ -105,7 +105,7 @@ def main() -> None:
         "",
         *table(records, ALL_ITEMS),
         "",
-        f"Seeds: {seeds}; one for the rows of the paper's objective and without pre-training. "
+        f"Seeds: {seeds}; one for the paper's objective and the rows that name what differs. "
         f"{spread(records)} Training, all stages: {seconds}.",
     ]
     text = README.read_text(encoding="utf-8")

@@ -14,11 +14,11 @@ folder keeps every choice with its validation figure (`model/ranking.json`).
 Rows: popularity; the item graph without and with recency (EASE), tuned on validation for each
 protocol by itself; the model with it and alone; the two together with seen items ranked as they
 are; as a shop would deploy it, with the item graph fitted on validation items too (its settings as
-chosen before); and, with the semantic IDs of the first seed, the model without pre-training and the
-paper's objective with the paper's training (`--variants`). Paired bootstrap over users of our model
-against each. Figures by history length, by popularity of the target and by whether the target was
-ever taken together with an item of the history follow. Tables and charts lie beside the JSON file
-(`out.md`, `out_*.svg`).
+chosen before); and variants of the first seed (`--variants`): without pre-training, with the
+paper's objective and training, with the paper's 4 codes an item instead of 8, and pre-trained on
+the sets in `--pretrain_dirs` too. Paired bootstrap over users of our model against each. Figures by
+history length, by popularity of the target and by whether the target was ever taken together with
+an item of the history follow. Tables and charts lie beside the JSON file (`out.md`, `out_*.svg`).
 """
 
 from __future__ import annotations
@@ -50,7 +50,6 @@ from qbert4rec_hf.runs.pipeline import Run
 
 AS_THEY_ARE = f"{OURS}, seen items as they are"
 DEPLOYED = f"{OURS} fitted on validation items too"
-SCRATCH = "without pre-training"
 PAPER = "The paper's objective and training, same semantic IDs"
 STAGES = ("fusion", "quantizer", "semantic_ids", "pretrain", "finetune", "model")
 FROM_CODES = (
@@ -59,11 +58,28 @@ FROM_CODES = (
     "features.image.kind=codes",
     "features.image.options.key=vitemb",
 )
+FUSED = ("features", "fusion")
+CODED = (*FUSED, "quantizer", "semantic_ids")
+OTHERS = "others"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A model to compare with: what is set otherwise, and the stages of seed 0 it shares."""
+
+    label: str
+    settings: tuple[str, ...] = ()
+    shares: tuple[str, ...] = ()
+
+
 VARIANTS = {
-    "scratch": ("pretrain.enabled=false",),
-    "paper": ("model.objective=codes", "pretrain.preset=paper", "finetune.preset=paper"),
+    "scratch": Variant("without pre-training", ("pretrain.enabled=false",), CODED),
+    "paper": Variant(
+        PAPER, ("model.objective=codes", "pretrain.preset=paper", "finetune.preset=paper"), CODED
+    ),
+    "four_codes": Variant("4 codes an item", ("quantizer.model.num_levels=4",), FUSED),
+    OTHERS: Variant("pre-trained on another shop too"),
 }
-SHARED_BY_VARIANTS = ("features", "fusion", "quantizer", "semantic_ids")
 
 
 @dataclass
@@ -75,8 +91,12 @@ class Arguments:
     )
     seeds: int = field(default=3, metadata={"help": "runs, seeded 0, 1, ..."})
     variants: list[str] = field(
-        default_factory=lambda: list(VARIANTS),
-        metadata={"help": "further models to train, one seed each: scratch, paper, or none"},
+        default_factory=lambda: [name for name in VARIANTS if name != OTHERS],
+        metadata={"help": f"models to train beside it, seed 0: {', '.join(VARIANTS)}, or none"},
+    )
+    pretrain_dirs: list[str] = field(
+        default_factory=list,
+        metadata={"help": f"data folders that variant {OTHERS!r} is pre-trained on beside its own"},
     )
     num_threads: int = field(default=2, metadata={"help": "CPU threads"})
     set: list[str] = field(
@@ -94,19 +114,27 @@ def settings_for(data: Split) -> list[str]:
     return settings
 
 
-def train(data: Split, arguments: Arguments, seed: int, variant: str = "") -> dict:
-    """All stages up to the model folder; the test split is not read. Returns what is recorded."""
-    root = Path(arguments.work_dir) / data.name
-    domain, folder = root / "domain", root / (variant or f"seed{seed}")
+def domain_of(data: Split, arguments: Arguments) -> str:
+    """The data set's domain folder, made where it is missing."""
+    domain = Path(arguments.work_dir) / data.name / "domain"
     if not domain.exists():
         data.imported.save(domain)
-    if variant and not folder.exists():
-        for stage in SHARED_BY_VARIANTS:
-            shutil.copytree(root / f"seed{seed}" / stage, folder / stage)
-    settings = [*settings_for(data), *arguments.set, *VARIANTS.get(variant, ())]
+    return str(domain)
+
+
+def train(data: Split, arguments: Arguments, seed: int, variant: str = "") -> dict:
+    """All stages up to the model folder; the test split is not read. Returns what is recorded."""
+    folder = Path(arguments.work_dir) / data.name / (variant or f"seed{seed}")
+    differs = VARIANTS[variant] if variant else Variant("")
+    if not folder.exists():
+        for stage in differs.shares:
+            shutil.copytree(folder.with_name(f"seed{seed}") / stage, folder / stage)
+    shops = [data, *map(Split, arguments.pretrain_dirs)] if variant == OTHERS else []
+    settings = [*settings_for(data), *arguments.set, *differs.settings]
     run = Run.open(
         folder,
-        domain=str(domain),
+        domain=domain_of(data, arguments),
+        pretrain_domains=[domain_of(shop, arguments) for shop in shops],
         assignments=[*settings, f"num_threads={arguments.num_threads}"],
         seed=seed,
     )
@@ -150,11 +178,11 @@ def our_systems(data: Split, ranker: Ranker) -> dict[str, Callable]:
 
 
 def systems_of_variant(name: str, ranker: Ranker) -> dict[str, Callable]:
-    """The paper's model stands for itself; ours without pre-training also has its graph."""
-    alone = Ranker(ranker.model).scores_by_protocol
+    """The paper's model stands for itself; ours also has its graph."""
+    alone, label = Ranker(ranker.model).scores_by_protocol, VARIANTS[name].label
     if name == "paper":
-        return {PAPER: alone}
-    return {f"{OURS}, {SCRATCH}": ranker.scores_by_protocol, f"{ALONE}, {SCRATCH}": alone}
+        return {label: alone}
+    return {f"{OURS}, {label}": ranker.scores_by_protocol, f"{ALONE}, {label}": alone}
 
 
 def tuned_graph(data: Split, recencies: tuple[float, ...]) -> ScoreFunction:
@@ -201,6 +229,8 @@ def main() -> None:
     data = Split(arguments.data_dir)
     begin = time.perf_counter()
     variants = [name for name in arguments.variants if name != "none"]
+    if (OTHERS in variants) != bool(arguments.pretrain_dirs):
+        raise SystemExit(f"--variants {OTHERS} and --pretrain_dirs go together")
     runs = [train(data, arguments, seed) for seed in range(arguments.seeds)]
     runs += [train(data, arguments, 0, variant) for variant in variants]
     for run in runs:
@@ -211,6 +241,9 @@ def main() -> None:
     further = f" --set {' '.join(arguments.set)}" if arguments.set else ""
     if variants != list(VARIANTS):
         further = f" --variants {' '.join(variants) or 'none'}{further}"
+    if arguments.pretrain_dirs:
+        names = " ".join(Path(folder).name for folder in arguments.pretrain_dirs)
+        further = f" --pretrain_dirs {names}{further}"
     record = {
         "domain": data.name,
         "items": data.num_items,

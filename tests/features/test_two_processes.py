@@ -38,6 +38,11 @@ def test_processes_hear_of_each_other(results):
     assert results["talk"] == [[[0, 10, 20], "from 0"]] * 3
 
 
+def test_a_process_lets_go_of_the_group_it_leaves(results):
+    # Kept until the interpreter goes, it aborts a program now and then that is done.
+    assert results["left behind"] == [True, True]
+
+
 def test_any_number_of_processes_gives_the_same_vectors(results):
     assert_same_vectors(results, results["two"])
     assert_same_vectors(results, results["three"])

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import accelerate  # noqa: F401 - imported once, before the processes part
@@ -20,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from conftest import make_domain  # noqa: E402
 from launcher import launch  # noqa: E402
 
+from qbert4rec_hf import processes as processes_module  # noqa: E402
 from qbert4rec_hf.features.encoder_set import EncoderSet  # noqa: E402
 from qbert4rec_hf.features.hf_text import HFTextEncoder  # noqa: E402
 from qbert4rec_hf.features.image_thumbnail import ThumbnailImageEncoder  # noqa: E402
@@ -107,8 +109,15 @@ def talk(rank):
     return [team.together(lambda: rank * 10), team.first_does(lambda: f"from {rank}")]
 
 
+def leave(rank):
+    """Whether a group is gone once its process has left it."""
+    group = weakref.ref(processes().group)
+    processes_module._leave()
+    return group() is None
+
+
 def main() -> dict:
-    results = {"talk": launch(talk, 3)}
+    results = {"talk": launch(talk, 3), "left behind": launch(leave, 2)}
     chosen = encoders()
     results["one"] = plain(chosen.encode_domain(DOMAIN))
     results["two"] = launch(encode, 2, FOLDER / "two")

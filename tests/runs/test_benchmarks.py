@@ -12,6 +12,7 @@ import torch
 
 from qbert4rec_hf.data.domain import Domain
 from qbert4rec_hf.data.export_published import export_published
+from qbert4rec_hf.files import read_json
 
 BENCHMARKS = Path(__file__).parents[2] / "examples" / "benchmarks"
 
@@ -40,26 +41,37 @@ def script(monkeypatch):
 def test_the_test_split_is_read_by_the_second_command(
     script, shops, short, tmp_path, monkeypatch, capsys
 ):
-    data = export_published(Domain.load(shops / "weekend"), tmp_path / "Weekend")
+    data, other_data = (
+        export_published(Domain.load(shops / name), tmp_path / name.title())
+        for name in ("weekend", "home")
+    )
     settings = [text for text in short if "evaluation" not in text]
     arguments = ["--data_dir", data, "--work_dir", tmp_path / "runs", "--num_threads", 1]
+    arguments += ["--variants", "scratch", "paper", "four_codes", "others"]
+    arguments += ["--pretrain_dirs", other_data]
     arguments += ["--seeds", 2, "--set", *settings, "features.text.kind=tfidf"]
     published_splits = importlib.import_module("published_splits")
     with monkeypatch.context() as patch:
         patch.setattr(published_splits.Split, "test", lambda *_: pytest.fail("the test split"))
         script("recipe", *arguments)
     runs = sorted(path.name for path in (tmp_path / "runs" / "Weekend").iterdir())
-    assert runs == ["domain", "paper", "scratch", "seed0", "seed1"]
+    assert runs == ["domain", "four_codes", "others", "paper", "scratch", "seed0", "seed1"]
     stages = {path.name for path in (tmp_path / "runs" / "Weekend" / "scratch").iterdir()}
     assert "pretrain" not in stages and "model" in stages
 
     weights = tmp_path / "runs" / "Weekend" / "seed1" / "model" / "model.safetensors"
     made = weights.stat().st_mtime_ns
+    pretrain = read_json(tmp_path / "runs" / "Weekend" / "others" / "pretrain" / "stage.json")
+    assert {"domain Weekend", "domain Home"} < pretrain["inputs"].keys()
     recipe = script("recipe", *arguments, "--json", tmp_path / "out.json")
     assert weights.stat().st_mtime_ns == made
     record = json.loads((tmp_path / "out.json").read_text())
     rows = {row["system"]: row for row in record["rows"]}
     assert rows[recipe.OURS]["runs"] == 2 and rows[recipe.PAPER]["runs"] == 1
+    levels = {
+        run["name"]: len(run["stages"]["quantizer"]["codebook sizes"]) for run in record["runs"]
+    }
+    assert levels.pop("four_codes") == 4 and set(levels.values()) == {3}
     assert record["bootstrap"].keys() == rows.keys() - {recipe.OURS}
     for row in rows.values():
         for protocol in ("all_items", "unseen_items"):
