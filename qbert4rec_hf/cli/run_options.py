@@ -17,13 +17,15 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "--output-dir", required=True, help="the run folder; one sub-folder a stage"
     )
     parser.add_argument(
-        "--domain", help="domain folder to recommend in; remembered in the run's config.yaml"
+        "--domain",
+        help="domain folder to recommend in, or id of a dataset repository; remembered in the "
+        "run's config.yaml",
     )
     parser.add_argument(
         "--pretrain-domain",
         action="append",
         metavar="DOMAIN",
-        help="domain folder to pre-train on, once for each; the target's own training part when "
+        help="domain to pre-train on, likewise, once for each; the target's own training part when "
         "there is none",
     )
     parser.add_argument(

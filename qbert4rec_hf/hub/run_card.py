@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..columns import CARD_FILE, MODALITIES
+from ..data.domain_download import find_domain_folder
 from ..data.domain_info import BY_TIMESTAMPS, DomainInfo, read_domain_info
 from ..errors import QBert4RecError
 from ..evaluation.result import EvaluationResult
@@ -213,8 +214,12 @@ def _recorded_config(folder: Path, manifests: Mapping[str, StageManifest]) -> Ru
 
 def _domain_info(config: RunConfig, report: StageManifest, name: str) -> DomainInfo | None:
     """What the domain's folder says, if it is still the one that the run was made with."""
-    path = Path(config.domain or "")
-    if not path.is_dir() or folder_fingerprint(path) != report.inputs.get(f"domain {name}"):
+    try:
+        # A repository's tables lie in the cache since the run has read them.
+        path = find_domain_folder(config.domain or "", local_files_only=True)
+    except QBert4RecError:
+        return None
+    if folder_fingerprint(path) != report.inputs.get(f"domain {name}"):
         return None
     return read_domain_info(path)
 

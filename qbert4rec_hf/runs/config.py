@@ -147,8 +147,9 @@ class RunConfig:
     """All settings of a run; each section is one stage.
 
     Args:
-        domain: folder of the domain to recommend in.
-        pretrain_domains: folders of the domains to pre-train on; `domain` itself without any.
+        domain: folder of the domain to recommend in, or id of a dataset repository of the Hub. A
+            repository that has changed since makes finished stages outdated, as a folder does.
+        pretrain_domains: those to pre-train on; `domain` itself without any.
         from_model: model folder, or id of a repository of the Hub, whose encoders, fusion,
             quantizer and sequence model are taken over instead of training them; then the sections
             fusion, quantizer, model and pretrain have nothing to say (see

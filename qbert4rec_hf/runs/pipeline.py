@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import QBert4RecError
 from ..evaluation.result import EvaluationResults
+from ..hub_files.download import is_repo_id
 from .base_encoders import check_features
 from .config import CONFIG_FILE, RunConfig, change, read_yaml, reseed
 from .lock import run_lock
@@ -59,8 +60,8 @@ class Run(RunFolder):
 
         Args:
             folder: of the run; it need not exist.
-            domain: folder of the domain to recommend in.
-            pretrain_domains: folders of the domains to pre-train on.
+            domain: folder of the domain to recommend in, or id of a dataset repository of the Hub.
+            pretrain_domains: those to pre-train on.
             from_model: model folder, or id of a repository of the Hub, to start from instead of
                 pre-training; the commit of a repository is kept in the configuration.
             config: YAML file that takes the place of the run's own.
@@ -82,13 +83,11 @@ class Run(RunFolder):
         # The file is checked by itself first, so that an error names it and not the command line.
         RunConfig.from_dict(values, source=str(source))
         if domain is not None:
-            values["domain"] = os.path.abspath(domain)
+            values["domain"] = _place(domain)
         if pretrain_domains is not None:
-            values["pretrain_domains"] = [os.path.abspath(path) for path in pretrain_domains]
+            values["pretrain_domains"] = [_place(path) for path in pretrain_domains]
         if from_model is not None:
-            # A folder is found again from wherever the run goes on; an id is no path.
-            local = Path(from_model).exists()
-            values["from_model"] = os.path.abspath(from_model) if local else str(from_model)
+            values["from_model"] = _place(from_model)
         if seed is not None:
             values = reseed(values, seed)
         if preset is not None:
@@ -201,9 +200,9 @@ def run_domain(
     """All stages for a domain, as `qbert4rec run` does them.
 
     Args:
-        domain: folder of the domain to recommend in.
+        domain: folder of the domain to recommend in, or id of a dataset repository of the Hub.
         output_dir: the run folder.
-        pretrain_domains: folders of the domains to pre-train on.
+        pretrain_domains: those to pre-train on.
         from_model: model folder, or id of a repository, to start from instead of pre-training.
         preset: name of a ready-made set of settings: "recipe", "quick" or "large".
         assignments: settings as `section.key=value` texts, laid over those of the preset.
@@ -241,3 +240,9 @@ def run_domain(
             trust_remote_code=trust_remote_code,
         )
         return run.all()
+
+
+def _place(name: str | os.PathLike) -> str:
+    """A folder is found again from wherever the run goes on; the id of a repository is no path."""
+    id_only = is_repo_id(str(name)) and not Path(name).exists()
+    return str(name) if id_only else os.path.abspath(name)

@@ -47,7 +47,7 @@ def test_the_test_split_is_read_by_the_second_command(
     )
     settings = [text for text in short if "evaluation" not in text]
     arguments = ["--data_dir", data, "--work_dir", tmp_path / "runs", "--num_threads", 1]
-    arguments += ["--variants", "scratch", "paper", "four_codes", "others"]
+    arguments += ["--variants", "scratch", "paper", "eight_codes", "others"]
     arguments += ["--pretrain_dirs", other_data]
     arguments += ["--seeds", 2, "--set", *settings, "features.text.kind=tfidf"]
     published_splits = importlib.import_module("published_splits")
@@ -55,7 +55,7 @@ def test_the_test_split_is_read_by_the_second_command(
         patch.setattr(published_splits.Split, "test", lambda *_: pytest.fail("the test split"))
         script("recipe", *arguments)
     runs = sorted(path.name for path in (tmp_path / "runs" / "Weekend").iterdir())
-    assert runs == ["domain", "four_codes", "others", "paper", "scratch", "seed0", "seed1"]
+    assert runs == ["domain", "eight_codes", "others", "paper", "scratch", "seed0", "seed1"]
     stages = {path.name for path in (tmp_path / "runs" / "Weekend" / "scratch").iterdir()}
     assert "pretrain" not in stages and "model" in stages
 
@@ -71,7 +71,7 @@ def test_the_test_split_is_read_by_the_second_command(
     levels = {
         run["name"]: len(run["stages"]["quantizer"]["codebook sizes"]) for run in record["runs"]
     }
-    assert levels.pop("four_codes") == 4 and set(levels.values()) == {3}
+    assert levels.pop("eight_codes") == 8 and set(levels.values()) == {3}
     assert record["bootstrap"].keys() == rows.keys() - {recipe.OURS}
     for row in rows.values():
         for protocol in ("all_items", "unseen_items"):

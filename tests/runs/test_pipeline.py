@@ -5,10 +5,12 @@ import shutil
 
 import numpy as np
 import pytest
+from fake_hub import FakeHub
 from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
 
 from qbert4rec_hf.data.domain import Domain
 from qbert4rec_hf.errors import QBert4RecError
+from qbert4rec_hf.hub.run_card import write_card
 from qbert4rec_hf.ranking.recommender import Recommender
 from qbert4rec_hf.runs import content_stages, sequence_stages
 from qbert4rec_hf.runs.manifest import StageManifest, partial_folder
@@ -108,6 +110,31 @@ def test_the_same_domains_in_other_roles_are_another_run(run_copy, shops, target
         pretrain_domains=[str(shops / name) for name in pretrained],
     )
     assert run.fingerprint("features") != before
+
+
+def test_domains_may_be_repositories(run_copy, shops, tmp_path, monkeypatch):
+    with FakeHub() as hub:
+        hub.connect(monkeypatch, tmp_path / "home")
+        for shop in shops.iterdir():
+            files = {p.relative_to(shop).as_posix(): p for p in shop.rglob("*") if p.is_file()}
+            contents = {name: path.read_bytes() for name, path in files.items()}
+            hub.add(f"tester/{shop.name}", contents, repo_type="dataset")
+        local = Run.open(run_copy)
+        run = Run.open(
+            run_copy,
+            domain="tester/weekend",
+            pretrain_domains=["tester/outdoor", "tester/home"],
+        )
+        assert run.outside_inputs == local.outside_inputs
+        assert run.config.domain == "tester/weekend" and run.target.path != local.target.path
+        # The same bytes: all stages are finished.
+        before = {p: p.stat().st_mtime_ns for p in run_copy.glob("*/stage.json")}
+        Run.open(run_copy).all()
+        assert {p: p.stat().st_mtime_ns for p in run_copy.glob("*/stage.json")} == before
+        card = write_card(run_copy).read_text()
+        assert "--domain tester/weekend" in card and "order of a user's interactions" in card
+    with pytest.raises(QBert4RecError, match="no-such/shop"):
+        Run.open(tmp_path / "run", domain="no-such/shop")
 
 
 def test_a_stage_by_itself_asks_for_the_one_before(run_copy):
