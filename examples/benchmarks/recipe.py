@@ -51,7 +51,7 @@ from qbert4rec_hf.runs.pipeline import Run
 AS_THEY_ARE = f"{OURS}, seen items as they are"
 DEPLOYED = f"{OURS} fitted on validation items too"
 PAPER = "The paper's objective and training, same semantic IDs"
-STAGES = ("fusion", "quantizer", "semantic_ids", "pretrain", "finetune", "model")
+STAGES = ("features", "fusion", "quantizer", "semantic_ids", "pretrain", "finetune", "model")
 FROM_CODES = (
     "features.text.kind=codes",
     "features.text.options.key=lemb",
