@@ -2,8 +2,9 @@
 
     python examples/benchmarks/readme_tables.py
 
-Reads `results/recipe_*.json` beside this file and replaces what stands in the README between
-`<!-- figures -->` and `<!-- end of figures -->`. Nobody types a figure.
+Reads `results/recipe_X.json` beside this file, and of `results/recipe_X_variants.json` the rows
+that the former lacks, and replaces what stands in the README between `<!-- figures -->` and
+`<!-- end of figures -->`. Nobody types a figure.
 """
 
 from __future__ import annotations
@@ -72,6 +73,18 @@ def row_of(record: dict, system: str) -> dict | None:
     return next((row for row in record["rows"] if row["system"] == system), None)
 
 
+def read_record(data_set: str) -> dict | None:
+    """The results of a data set with the rows of its further variants, where it was measured."""
+    path = HERE / "results" / f"recipe_{data_set.lower()}.json"
+    if not path.is_file():
+        return None
+    record, further = read_json(path), path.with_stem(f"{path.stem}_variants")
+    if further.is_file():
+        rows = read_json(further)["rows"]
+        record["rows"] += [row for row in rows if row_of(record, row["system"]) is None]
+    return record
+
+
 def spread(records: dict[str, dict]) -> str:
     """The largest standard deviation over seeds of our two rows, in words."""
     largest = {
@@ -88,9 +101,8 @@ def spread(records: dict[str, dict]) -> str:
 
 
 def main() -> None:
-    found = {path.stem: read_json(path) for path in HERE.glob("results/recipe_*.json")}
-    by_name = {record["domain"]: record for record in found.values()}
-    records = {name: by_name[name] for name in DATA_SETS if name in by_name}
+    found = {name: read_record(name) for name in DATA_SETS}
+    records = {name: record for name, record in found.items() if record is not None}
     runs = {
         name: [run for run in record["runs"] if run["name"].startswith("seed")]
         for name, record in records.items()

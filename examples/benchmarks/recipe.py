@@ -18,7 +18,8 @@ chosen before); and variants of the first seed (`--variants`): without pre-train
 paper's objective and training, with 8 codes an item instead of 4, and pre-trained on the sets in
 `--pretrain_dirs` too. Paired bootstrap over users of our model against each. Figures by
 history length, by popularity of the target and by whether the target was ever taken together with
-an item of the history follow. Tables and charts lie beside the JSON file (`out.md`, `out_*.svg`).
+an item of the history follow. Tables lie beside the JSON file (`out.md`), of several seeds charts
+too (`out_*.svg`).
 """
 
 from __future__ import annotations
@@ -259,7 +260,8 @@ def main() -> None:
         "segments": segments(data, systems),
     }
     path = Path(arguments.json)
-    record["charts"] = charts(record, path)
+    # One seed shows no difference of a size that a chart of buckets could be read for.
+    record["charts"] = charts(record, path) if arguments.seeds > 1 else {}
     write_json(path, record)
     write_text(path.with_suffix(".md"), markdown(record))
     print(markdown(record), flush=True)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # What is learned of single items, one row each.
 _OF_ITEMS = ("item_bias", "item_embeddings")
+# Bytes; torch's own allocations begin at a multiple of it.
+_ALIGNMENT = 64
 
 
 class QBert4RecCatalogMixin:
@@ -74,6 +76,11 @@ class QBert4RecCatalogMixin:
                 )
         if "catalog_codes" in info["missing_keys"] and len(model.catalog_codes):
             model._store_catalog(model.catalog_codes[:0], [], None)
+        for parameter in model.parameters():
+            # Weights that lie in the file itself begin anywhere, and on some processors a product's
+            # last digit depends on it: the model would differ from the one that was saved.
+            if parameter.device.type == "cpu" and parameter.data_ptr() % _ALIGNMENT:
+                parameter.data = parameter.data.clone()
         model.origin = QBert4RecOrigin(pretrained_model_name_or_path, **kwargs)
         return (model, info) if with_info else model
 
@@ -254,7 +261,10 @@ class QBert4RecCatalogMixin:
     ) -> torch.Tensor:
         """The rows of a domain's items; `items` are numbers within it, all of them without."""
         rows = self.domain_slice(domain)
-        return of_items[rows if items is None else items + rows.start]
+        if items is not None:
+            return of_items[items + rows.start]
+        # A slice of everything would still copy its gradient.
+        return of_items if len(self.config.num_items) == 1 else of_items[rows]
 
     def _predicted_vectors(self, domain: int, items: torch.Tensor | None = None) -> torch.Tensor:
         """Each item's own vector where it is predicted, `[items, hidden]`.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ from transformers.utils.generic import can_return_tuple, maybe_autocast
 
 from .catalog_qbert4rec import QBert4RecCatalogMixin
 from .configuration_qbert4rec import QBert4RecConfig
+from .loss_qbert4rec import QBert4RecLossMixin
 from .modeling_qbert4rec_encoder import (
     QBert4RecHead,
     QBert4RecModel,
@@ -41,7 +41,7 @@ class QBert4RecMaskedLMOutput(ModelOutput):
     attentions: tuple[torch.FloatTensor, ...] | None = None
 
 
-class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
+class QBert4RecForMaskedLM(QBert4RecLossMixin, QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
     """The encoder with a masked-token head over semantic IDs and the catalogue as its state.
 
     `logit(item) = sum_k logit_k[z_item^k] + bias(item)`, and with `config.item_embeddings` the
@@ -108,26 +108,40 @@ class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
         return state @ weight.to(state.dtype).T + bias.to(state.dtype)
 
     def _catalog_logits(
-        self, states: torch.Tensor, domain: int, items: torch.Tensor | None = None
+        self,
+        states: torch.Tensor,
+        domain: int,
+        items: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Logits of a domain's items, `[rows, items]`, from states `[rows, levels or 1, hidden]`.
 
         `items` are numbers within the domain; all items without them.
         """
+        bias = None
+        if self.item_bias is not None:
+            bias = self._domain_rows(self.item_bias, domain, items).to(states.dtype)
         own = None
         if self.item_embeddings is not None:
             own = self._predicted_vectors(domain, items).to(states.dtype)
         if states.shape[1] == 1:
-            weight, bias = self.head.decoder.weight, self.head.bias[:, None]
+            weight, of_codes = self.head.decoder.weight, self.head.bias[:, None]
             vectors = self._sum_of_codes(weight, domain, items).to(states.dtype)
-            bias = self._sum_of_codes(bias, domain, items).to(states.dtype)[:, 0]
-            return states[:, 0] @ (vectors if own is None else vectors + own).T + bias
+            of_codes = self._sum_of_codes(of_codes, domain, items).to(states.dtype)[:, 0]
+            # One sum of the small parts: adding to the logits themselves is a pass over all items
+            # of every row, and on a CPU as dear as the product.
+            return nn.functional.linear(
+                states[:, 0],
+                vectors if own is None else vectors + own,
+                of_codes if bias is None else of_codes + bias,
+            )
         codes = self._domain_rows(self.catalog_codes, domain, items)
         logits = sum(
             self._level_logits(states, level)[:, codes[:, level]]
             for level in range(self.config.num_levels)
         )
-        return logits if own is None else logits + states[:, -1] @ own.T
+        if own is not None:
+            logits = logits + states[:, -1] @ own.T
+        return logits if bias is None else logits + bias
 
     def _full_logits(self, states: torch.Tensor) -> torch.Tensor:
         """`[batch, items * levels, vocab]` with the dtype's minimum outside the own level."""
@@ -142,131 +156,14 @@ class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
             logits[:, level, start:stop] = self._level_logits(rows, level)
         return logits.view(batch, items * self.config.num_levels, -1)
 
-    # -- loss ------------------------------------------------------------------------------------
-
-    def _loss(self, states, labels, domain_ids, num_items_in_batch):
-        levels = self.config.num_levels
-        labels = labels.view(labels.shape[0], -1, levels)
-        masked = (labels >= 0).any(dim=2)
-        states = self.head.transform(states[masked])
-        codes = labels[masked] - labels.new_tensor(self.config.level_offsets)
-        given = labels[masked] >= 0
-        self._check_codes(codes, given)
-        if self.config.objective == "catalog":
-            self._require_catalog()
-            domains = self._domains(domain_ids, len(labels))[:, None].expand(masked.shape)[masked]
-            loss = levels * self._catalog_loss(states, codes.where(given, -1), domains)
-        else:
-            loss = self._codes_loss(states, codes.where(given, -100))
-            whole = given.all(dim=1)
-            if self.item_bias is not None and len(self.item_bias) and torch.is_grad_enabled():
-                domains = self._domains(domain_ids, len(labels))[:, None].expand(masked.shape)
-                bias_loss = levels * self._catalog_loss(
-                    states[whole], codes[whole], domains[masked][whole], bias_only=True
-                )
-                # A gradient for the item bias alone; the loss that is shown stays eq. 11.
-                loss = loss + bias_loss - bias_loss.detach()
-        count = given.sum().clamp(min=1) if num_items_in_batch is None else num_items_in_batch
-        return loss / count
-
-    def _check_codes(self, codes: torch.Tensor, given: torch.Tensor) -> None:
-        sizes = codes.new_tensor(self.config.codebook_sizes)
-        wrong = (given & ((codes < 0) | (codes >= sizes))).nonzero()
-        if len(wrong):
-            row, level = wrong[0].tolist()
-            token = codes[row, level].item() + self.config.level_offsets[level]
-            raise ValueError(
-                f"labels hold token {token} where a token of level {level} belongs; give an item's "
-                "tokens in the order of its levels, and -100 where nothing is masked"
-            )
-
-    def _codes_loss(self, states: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-        """Sum of eq. 11's cross-entropies over the masked tokens; codes are -100 elsewhere."""
-        loss = states.new_zeros((), dtype=torch.float32)
-        for level in range(self.config.num_levels):
-            logits = self._level_logits(states, level).float()
-            loss = loss + nn.functional.cross_entropy(logits, codes[:, level], reduction="sum")
-        return loss
-
-    def _catalog_loss(
-        self,
-        states: torch.Tensor,
-        codes: torch.Tensor,
-        domains: torch.Tensor,
-        bias_only: bool = False,
-    ) -> torch.Tensor:
-        """Sum of the cross-entropies over the items of each row's domain, one a masked item.
-
-        With `bias_only` nothing but the item bias learns from it.
-        """
-        loss = states.new_zeros((), dtype=torch.float32)
-        for domain in torch.unique(domains).tolist():
-            rows = domains == domain
-            group = self._find_items(codes[rows], domain)
-            if (group < 0).any():
-                missing = codes[rows][group < 0][0].tolist()
-                raise ValueError(
-                    f"labels hold an item with codes {missing}, which the catalogue of domain "
-                    f"{domain} lacks (or which is masked in part); call model.set_catalog with the "
-                    "items of the training data and mask whole items"
-                )
-            loss = loss + self._domain_loss(states[rows], group, domain, bias_only)
-        return loss
-
-    def _domain_loss(
-        self, states: torch.Tensor, group: torch.Tensor, domain: int, bias_only: bool
-    ) -> torch.Tensor:
-        tree = self._prefix_tree(domain)
-        items, log_weight = self._softmax_items(group, domain)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not bias_only):
-            logits = self._catalog_logits(states, domain, items)
-        logits = self._with_bias(logits, domain, items).float()
-        if log_weight is not None:
-            logits = logits + log_weight
-        if tree["shared"]:
-            # Items that share an ID cannot be told apart by their label: their mass is one.
-            groups = tree["group"] if items is None else tree["group"][items]
-            other = groups[None, :] != group[:, None]
-            mass = logits.masked_fill(other, float("-inf")).logsumexp(dim=1)
-            return (logits.logsumexp(dim=1) - mass).sum()
-        target = tree["item"][group]
-        if items is not None:
-            target = (items[None, :] == target[:, None]).int().argmax(dim=1)
-        return nn.functional.cross_entropy(logits, target, reduction="sum")
-
-    def _softmax_items(
-        self, group: torch.Tensor, domain: int
-    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """Items of the domain that the softmax runs over, and what to add to each one's logit.
-
-        Without sampling both are None: all items. Otherwise the targets of the batch, and drawn
-        items that stand for all others: each counts for as many as it represents, so that the sum
-        over the catalogue is right on average.
-        """
-        tree, sampled = self._prefix_tree(domain), self.config.num_sampled_items
-        size = len(tree["group"])
-        if sampled is None or sampled >= size or not self.training:
-            return None, None
-        wanted = torch.zeros(len(tree["keys"][-1]), dtype=torch.bool, device=group.device)
-        wanted[group] = True
-        wanted = wanted[tree["group"]]
-        targets = wanted.nonzero()[:, 0]
-        drawn = torch.unique(torch.randint(size, (sampled,), device=group.device))
-        drawn = drawn[~wanted[drawn]]
-        items = torch.cat([targets, drawn])
-        log_weight = torch.zeros(len(items), device=group.device)
-        if len(drawn):
-            log_weight[len(targets) :] = math.log((size - len(targets)) / len(drawn))
-        return items, log_weight
-
-    def _with_bias(
-        self, logits: torch.Tensor, domain: int, items: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        if self.item_bias is None:
-            return logits
-        return logits + self._domain_rows(self.item_bias, domain, items)
-
     # -- calls -----------------------------------------------------------------------------------
+
+    def _records(self, kwargs: dict[str, Any]) -> bool:
+        """Whether the caller asks for what the layers compute on the way."""
+        return any(
+            kwargs.get(name, getattr(self.config, name))
+            for name in ("output_hidden_states", "output_attentions")
+        )
 
     @can_return_tuple
     def forward(
@@ -302,10 +199,15 @@ class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
                 f"{list(labels.shape)}"
             )
         check_whole_items(input_ids, self.config.num_levels)
+        read = None
+        # Logits and recorded states are asked for at every position, the loss at the masked ones.
+        if labels is not None and self.training and not self._records(kwargs):
+            read, labels = self._masked_items(labels)
         outputs = self.qbert4rec(
             input_ids,
             attention_mask=attention_mask,
             item_embeds=self._own_vectors(input_ids, domain_ids),
+            read_items=read,
             **kwargs,
         )
         states = self._level_states(outputs.last_hidden_state)
@@ -357,8 +259,9 @@ class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
             tokens,
             attention_mask=torch.cat([attention_mask, torch.ones_like(query)], dim=1),
             item_embeds=self._own_vectors(tokens, domain_ids),
+            read_items=tokens.new_full((batch, 1), tokens.shape[1] // levels - 1),
         ).last_hidden_state
-        states = self.head.transform(self._level_states(hidden)[:, -1])
+        states = self.head.transform(self._level_states(hidden)[:, 0])
         domains = self._domains(domain_ids, batch)
         if len(self.config.num_items) == 1:
             return self._domain_scores(states, 0)
@@ -388,7 +291,7 @@ class QBert4RecForMaskedLM(QBert4RecCatalogMixin, QBert4RecPreTrainedModel):
         # In full precision whatever the model's: a score is a sum of K logits, and rounded to half
         # precision the best items of a large catalogue become ties.
         with maybe_autocast(states.device.type, enabled=False):
-            logits = self._with_bias(self._catalog_logits(states.float(), domain), domain)
+            logits = self._catalog_logits(states.float(), domain)
         return (logits / self.config.ranking_temperature).log_softmax(dim=1)
 
 

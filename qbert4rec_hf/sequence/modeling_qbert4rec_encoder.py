@@ -80,6 +80,13 @@ def check_whole_items(input_ids: torch.Tensor, levels: int) -> None:
         )
 
 
+def take_positions(states: torch.Tensor, read: torch.Tensor, dim: int) -> torch.Tensor:
+    """Those in `read` (`[batch, read]`) of the positions, which lie along `dim` of the states."""
+    shape = [1] * states.dim()
+    shape[0], shape[dim] = read.shape
+    return states.take_along_dim(read.view(shape), dim=dim)
+
+
 def eager_attention_forward(
     module: nn.Module,
     query: torch.Tensor,
@@ -114,14 +121,23 @@ class QBert4RecAttention(nn.Module):
         self.output = nn.Linear(config.hidden_size, config.hidden_size)
 
     def forward(
-        self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs: Any
+        self,
+        hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        read: torch.Tensor | None = None,
+        **kwargs: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Maps `[batch, positions, hidden]` to the same shape; weights too where they exist."""
+        """Maps `[batch, positions, hidden]` to the same shape; weights too where they exist.
+
+        With `read` (`[batch, read]`) only those positions look around: `[batch, read, hidden]`.
+        """
         batch, positions, _ = hidden_states.shape
         mixed = self.query_key_value(hidden_states)
         query, key, value = mixed.view(batch, positions, 3, -1, self.head_size).permute(
             2, 0, 3, 1, 4
         )
+        if read is not None:
+            query = take_positions(query, read, dim=2)
         attend = ALL_ATTENTION_FUNCTIONS.get_interface(
             self.config._attn_implementation, eager_attention_forward
         )
@@ -135,7 +151,7 @@ class QBert4RecAttention(nn.Module):
             scaling=self.scaling,
             **kwargs,
         )
-        return self.output(context.reshape(batch, positions, -1)), weights
+        return self.output(context.flatten(2)), weights
 
 
 class QBert4RecLayer(GradientCheckpointingLayer):
@@ -152,10 +168,18 @@ class QBert4RecLayer(GradientCheckpointingLayer):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(
-        self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs: Any
+        self,
+        hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        read: torch.Tensor | None = None,
+        **kwargs: Any,
     ) -> torch.Tensor:
-        """Maps `[batch, positions, hidden]` to the same shape."""
-        context, _ = self.attention(self.attention_norm(hidden_states), attention_mask, **kwargs)
+        """Maps `[batch, positions, hidden]` to the same shape, or to `[batch, read, hidden]`."""
+        context, _ = self.attention(
+            self.attention_norm(hidden_states), attention_mask, read, **kwargs
+        )
+        if read is not None:
+            hidden_states = take_positions(hidden_states, read, dim=1)
         hidden_states = hidden_states + self.dropout(context)
         inner = self.activation(self.intermediate(self.intermediate_norm(hidden_states)))
         return hidden_states + self.dropout(self.output(inner))
@@ -287,6 +311,7 @@ class QBert4RecModel(QBert4RecPreTrainedModel):
         input_ids: torch.LongTensor,
         attention_mask: torch.Tensor | None = None,
         item_embeds: torch.Tensor | None = None,
+        read_items: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> BaseModelOutput:
         """
@@ -296,10 +321,13 @@ class QBert4RecModel(QBert4RecPreTrainedModel):
                 without it, `[PAD]` tokens are padding.
             item_embeds (`[batch, items, hidden]`, *optional*): what [`QBert4RecForMaskedLM`] knows
                 of single items beside their codes (`config.item_embeddings`).
+            read_items (`[batch, read]`, *optional*): positions of the items whose states are
+                wanted; all without them. The last layer, which nothing follows, computes no others:
+                with two layers, and one item read of 20, that is a third of the work.
 
         Returns:
             `last_hidden_state`: `[batch, items, hidden]`, or `[batch, items * levels, hidden]` for
-            the token-level encoding.
+            the token-level encoding; with `read_items` those of the read items, in their order.
 
         Raises:
             ValueError: the length is no multiple of K, or more items than `max_items` + 1.
@@ -316,8 +344,18 @@ class QBert4RecModel(QBert4RecPreTrainedModel):
         mask = create_bidirectional_mask(
             config=self.config, inputs_embeds=hidden, attention_mask=item_mask
         )
-        for layer in self.layers:
+        read = read_items
+        if read is not None and self.config.item_encoding == "tokens":
+            read = (levels * read[:, :, None] + torch.arange(levels, device=read.device)).flatten(1)
+        for layer in self.layers[:-1]:
             hidden = layer(hidden, mask, **kwargs)
+        if read is not None and mask is not None:
+            # Whoever looks sees the same: whatever their number, one row will do.
+            mask = mask[:, :, :1]
+        for layer in self.layers[-1:]:
+            hidden = layer(hidden, mask, read, **kwargs)
+        if read is not None and not self.layers:
+            hidden = take_positions(hidden, read, dim=1)
         return BaseModelOutput(last_hidden_state=self.norm(hidden))
 
 

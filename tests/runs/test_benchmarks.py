@@ -12,7 +12,7 @@ import torch
 
 from qbert4rec_hf.data.domain import Domain
 from qbert4rec_hf.data.export_published import export_published
-from qbert4rec_hf.files import read_json
+from qbert4rec_hf.files import read_json, write_json
 
 BENCHMARKS = Path(__file__).parents[2] / "examples" / "benchmarks"
 
@@ -82,7 +82,14 @@ def test_the_test_split_is_read_by_the_second_command(
 
     readme_tables = importlib.import_module("readme_tables")
     (tmp_path / "results").mkdir()
-    (tmp_path / "out.json").rename(tmp_path / "results" / "recipe_weekend.json")
+    # A further file gives the rows that the first one lacks, and no other.
+    fewer = [row for row in record["rows"] if row["system"] not in (recipe.PAPER, recipe.EASE)]
+    write_json(tmp_path / "results" / "recipe_weekend.json", {**record, "rows": fewer})
+    graph = [row for row in record["rows"] if row["system"] == recipe.EASE]
+    other = [{**row, "system": recipe.PAPER} for row in graph]
+    ours = [{**row, "system": recipe.OURS} for row in graph]
+    further = {"rows": [*other, *ours]}
+    write_json(tmp_path / "results" / "recipe_weekend_variants.json", further)
     (tmp_path / "README.md").write_text("before\n<!-- figures -->\n<!-- end of figures -->\nafter")
     monkeypatch.setattr(readme_tables, "HERE", tmp_path)
     monkeypatch.setattr(readme_tables, "README", tmp_path / "README.md")
@@ -92,6 +99,8 @@ def test_the_test_split_is_read_by_the_second_command(
     assert text.startswith("before") and text.endswith("after")
     value = rows[recipe.OURS]["unseen_items"]["HR@10"]["mean"]
     assert f"**{value:.4f} / " in text and "Seeds: 2" in text
+    value = graph[0]["unseen_items"]["HR@10"]["mean"]
+    assert f"| {recipe.PAPER} | {value:.4f} / " in text and recipe.EASE not in text
 
     capsys.readouterr()
     run = tmp_path / "runs" / "Weekend" / "seed0"

@@ -28,6 +28,28 @@ def test_catalog_is_the_mean_over_hidden_items():
     torch.testing.assert_close(model(**batch).loss, expected.float())
 
 
+@pytest.mark.parametrize("hidden", [[[0, 0, 1], [0, 0, 1]], [[1, 0, 1], [0, 1, 0]], [[1] * 3] * 2])
+def test_leaving_out_unread_positions_changes_no_gradient(model, hidden):
+    """In training the last layer computes hidden items only, unless all states are asked for."""
+    batch = masked_batch(model, [[0, 1, 2], [3, 4, 5]], hidden)
+    model.set_dropout(0.0)
+    model.train()
+    results = []
+    for record in (False, True):
+        model.zero_grad()
+        output = model(**batch, output_hidden_states=record)
+        output.loss.backward()
+        results.append((output.loss, {n: p.grad.clone() for n, p in model.named_parameters()}))
+    assert (
+        output.hidden_states[-1].shape[:2]
+        == model.qbert4rec(batch["input_ids"]).last_hidden_state.shape[:2]
+    )
+    (loss, gradients), (expected_loss, expected) = results
+    torch.testing.assert_close(loss, expected_loss)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-6, msg=name)
+
+
 def test_only_hidden_positions_count(model, batch):
     other = dict(batch)
     other["labels"] = batch["labels"].masked_fill(batch["labels"] == -100, -1)

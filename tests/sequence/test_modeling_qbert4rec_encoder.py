@@ -23,6 +23,11 @@ def last_item(model, inputs):
     return {"last": states[:, -positions:]}
 
 
+def replaced(config, **fields):
+    """The configuration with other values in some fields."""
+    return type(config)(**{**config.to_dict(), **fields})
+
+
 @pytest.fixture
 def encoder(model) -> QBert4RecModel:
     return model.qbert4rec
@@ -67,6 +72,22 @@ def test_sdpa_equals_eager(encoder, inputs):
     inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
     inputs["attention_mask"][0, :3] = 0
     assert_sdpa_equals_eager(encoder, inputs)
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("layers", [0, 1, 2])
+def test_read_items_are_those_of_all(model, inputs, layers, padded, attention):
+    encoder = type(model.qbert4rec)(replaced(model.config, num_hidden_layers=layers)).eval()
+    encoder.set_attn_implementation(attention)
+    inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+    inputs["attention_mask"][0, :3] = 0 if padded else 1
+    every = outputs(encoder, inputs)["last_hidden_state"]
+    by_item = every.view(2, 3, -1, 16)
+    read = torch.tensor([[2, 1], [1, 0]])
+    expected = torch.stack([by_item[0, [2, 1]], by_item[1, [1, 0]]]).flatten(1, 2)
+    found = outputs(encoder, {**inputs, "read_items": read})["last_hidden_state"]
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
 def test_order_matters(encoder, inputs):
