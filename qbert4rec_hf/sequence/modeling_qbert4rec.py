@@ -108,10 +108,7 @@ class QBert4RecForMaskedLM(QBert4RecLossMixin, QBert4RecCatalogMixin, QBert4RecP
         return state @ weight.to(state.dtype).T + bias.to(state.dtype)
 
     def _catalog_logits(
-        self,
-        states: torch.Tensor,
-        domain: int,
-        items: torch.Tensor | None = None,
+        self, states: torch.Tensor, domain: int, items: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Logits of a domain's items, `[rows, items]`, from states `[rows, levels or 1, hidden]`.
 
