@@ -46,6 +46,7 @@ class ModelCardFacts:
         max_items: latest items of a history that the model reads.
         exclude_seen: whether items of the history are left out unless asked for.
         graph_share: share of the item graph in the ranking, by protocol; None without a graph.
+        reranked_items: how many of the first items a re-ranker re-orders; 0 without one.
         seen_weight: what the scores of a history's items are multiplied by where they are ranked.
         temperature: what the model's logits are divided by before the item graph is mixed in.
         parameters: number of trained numbers of the sequence model.
@@ -83,6 +84,7 @@ class ModelCardFacts:
     max_items: int | None = None
     exclude_seen: bool = True
     graph_share: Mapping[str, float] | None = None
+    reranked_items: int = 0
     seen_weight: float = 1.0
     temperature: float = 1.0
     parameters: int | None = None

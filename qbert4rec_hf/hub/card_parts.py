@@ -106,6 +106,12 @@ def method(facts: ModelCardFacts) -> str:
         if facts.temperature != 1:
             mixed += f" So was the temperature of the model's probabilities: {facts.temperature:g}."
         paragraphs.append(mixed)
+    if facts.reranked_items:
+        paragraphs.append(
+            f"The first {facts.reranked_items} items are then put in order by a small network, "
+            "fitted to validation users. It reads what model and graph say of each, what followed "
+            "the last items of the history in training, and how popular it is."
+        )
     if facts.seen_weight != 1:
         paragraphs.append(
             "Where everything is ranked, the scores of the items of a user's own history are "

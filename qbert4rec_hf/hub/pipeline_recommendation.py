@@ -1,8 +1,8 @@
 """The pipeline `next-item-recommendation`: a history in, ranked items out.
 
 This file is uploaded with every model folder and runs there without the package: it imports nothing
-of it. With and without the package the ranking is that of `Recommender.recommend`, item graph and
-popular items for an empty history included.
+of it. With and without the package the ranking is that of `Recommender.recommend`, item graph,
+re-ranker and popular items for an empty history included.
 
     from transformers import pipeline
 
@@ -38,6 +38,12 @@ from .pipeline_folder import (
     graph_files,
     read_json,
 )
+from .pipeline_reranker import (
+    RERANKER_FOLDER,
+    RERANKER_INFO,
+    RERANKER_WEIGHTS,
+    PipelineReranker,
+)
 
 # What a folder's config.json says of this pipeline.
 ENTRY = {
@@ -59,8 +65,8 @@ class NextItemRecommendationPipeline(Pipeline):
 
     Each history gets a list of `{"item_id", "title", "score", "semantic_id"}`, best first; a list
     of histories gets a list of such lists. The score is the probability of being next. Model and
-    item graph are mixed as the folder says, items that joined after training score like those near
-    them, and an empty history gets the popular items.
+    item graph are mixed and re-ranked as the folder says, items that joined after training score
+    like those near them, and an empty history gets the popular items.
 
     Args of a call (or of `pipeline(...)`, as its defaults):
         top_k: items to return, 10 by default; fewer where fewer are candidates.
@@ -96,6 +102,7 @@ class NextItemRecommendationPipeline(Pipeline):
         self._folder = None if folder is None else Path(folder)
         self.catalog = PipelineCatalog(self._find, self.model, domain, self.tokenizer)
         self.graph = PipelineGraph.load(self._find, len(self.catalog.item_ids))
+        self.reranker = PipelineReranker.load(self._find, len(self.catalog.item_ids))
         self.new_items = PipelineNewItems.load(self._find, self.catalog)
         self.weights = self.catalog.settings.get("prior_weights") or {}
         self.seen_weight = self.catalog.settings.get("seen_weight", 1.0)
@@ -195,10 +202,10 @@ class NextItemRecommendationPipeline(Pipeline):
             exclude_seen = self.catalog.settings.get("exclude_seen", True)
         domain_ids = rows.new_full((len(rows),), self.catalog.number)
         scores = self.model.score_items(**inputs, domain_ids=domain_ids)[:, self.catalog.rows]
-        scores = self._mixed(scores.exp(), rows, UNSEEN_ITEMS if exclude_seen else ALL_ITEMS)
         # One column in front takes the padding.
         seen = torch.zeros(len(rows), scores.shape[1] + 1, dtype=bool, device=scores.device)
         seen = seen.scatter(1, rows, True)[:, 1:]
+        scores = self._mixed(scores, rows, seen, UNSEEN_ITEMS if exclude_seen else ALL_ITEMS)
         if exclude_seen:
             scores = scores.masked_fill(seen, -torch.inf)
         else:
@@ -210,26 +217,44 @@ class NextItemRecommendationPipeline(Pipeline):
         return {"items": items, "scores": best}
 
     def _mixed(
-        self, probabilities: torch.Tensor, rows: torch.Tensor, protocol: str
+        self,
+        log_probabilities: torch.Tensor,
+        rows: torch.Tensor,
+        seen: torch.Tensor,
+        protocol: str,
     ) -> torch.Tensor:
-        """Model and item graph together, `[batch, items]`."""
+        """Model and item graph together, re-ranked, `[batch, items]`.
+
+        Args:
+            log_probabilities: `[batch, items]` of the model.
+            rows: `[batch, all items]` of the histories, plus one; 0 is padding.
+            seen: `[batch, items]`, True for items of the history.
+            protocol: whose weight and recency to use.
+        """
+        probabilities = log_probabilities.exp()
         if self.new_items is not None:
             probabilities = self.new_items.fill(probabilities)
             probabilities = probabilities / probabilities.sum(dim=1, keepdim=True)
+            log_probabilities = probabilities.log()
         if self.graph is None:
             return probabilities
         histories = [of_user[of_user > 0].cpu().numpy() - 1 for of_user in rows]
         weight = self.weights.get(protocol, 0.0)
-        if weight > 0:
-            graph = torch.from_numpy(self.graph.score(histories, protocol))
-            if self.new_items is not None:
-                new_items = self.new_items.without_interactions(self.graph.popularity)
-                # Negatives count as zero in the mixture, so they do in the mean.
-                graph = new_items.fill(graph.clamp(min=0))
+        if weight > 0 or self.reranker is not None:
+            new_items = self.new_items
+            # Negatives count as zero in the mixture, so they do in the mean of new items.
+            graph = torch.from_numpy(self.graph.score(histories, self.graph.recency[protocol]))
             graph = graph.to(probabilities.device).clamp(min=0)
+            if new_items is not None:
+                new_items = new_items.without_interactions(self.graph.popularity)
+                graph = new_items.fill(graph)
             total = graph.sum(dim=1, keepdim=True)
-            graph = graph / torch.where(total > 0, total, torch.ones_like(total))
-            probabilities = torch.lerp(probabilities, graph, weight)
+            shares = graph / torch.where(total > 0, total, torch.ones_like(total))
+            probabilities = torch.lerp(probabilities, shares, weight)
+            if self.reranker is not None:
+                probabilities = self.reranker.reorder(
+                    probabilities, log_probabilities, graph, seen, histories, self.graph, new_items
+                )
         empty = torch.tensor([not len(history) for history in histories], device=rows.device)
         popularity = torch.from_numpy(self.graph.popularity).to(probabilities) + 1
         return torch.where(empty[:, None], popularity / popularity.sum(), probabilities)
@@ -271,8 +296,9 @@ class NextItemRecommendationPipeline(Pipeline):
         graph = read_json(self._find, f"{GRAPH_FOLDER}/{GRAPH_INFO}")
         if graph is not None:
             names += [f"{GRAPH_FOLDER}/{GRAPH_INFO}", *graph_files(graph)]
+        names += [f"{RERANKER_FOLDER}/{name}" for name in (RERANKER_INFO, RERANKER_WEIGHTS)]
         files = {name: self._find(name) for name in names}
-        for name in (Path(__file__).name, "pipeline_folder.py"):
+        for name in (Path(__file__).name, "pipeline_folder.py", "pipeline_reranker.py"):
             files[name] = Path(__file__).with_name(name)
         for name, path in files.items():
             if path is not None and (target / name).resolve() != Path(path).resolve():

@@ -140,7 +140,7 @@ def facts_of_run(
     results = load_results(folder / REPORT)
     encoders, base_models = _encoders(recommender)
     base_model, taken_over = _taken_over(manifests)
-    flat = flat_settings(config)
+    flat, reranker = flat_settings(config), recommender.ranker.reranker
     if config.from_model is None:
         del flat["from_revision"]
     return ModelCardFacts(
@@ -154,6 +154,7 @@ def facts_of_run(
         max_items=recommender.model.config.max_items,
         exclude_seen=recommender.exclude_seen,
         graph_share=recommender.ranker.weights if recommender.ranker.prior is not None else None,
+        reranked_items=0 if reranker is None else reranker.length,
         seen_weight=recommender.ranker.seen_weight,
         temperature=recommender.model.config.ranking_temperature,
         parameters=recommender.model.num_parameters(),

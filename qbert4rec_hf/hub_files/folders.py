@@ -23,6 +23,7 @@ from ..columns import (
     PREPARATION_FILE,
     QUANTIZER_FOLDER,
     RECOMMENDER_FILE,
+    RERANKER_FOLDER,
 )
 from ..errors import QBert4RecError
 from ..files import read_json
@@ -70,7 +71,8 @@ MODEL = FolderKind(
         CATALOG_INFO_FILE,
         RECOMMENDER_FILE,
         NEW_ITEMS_FILE,
-        *(f"{f}/*" for f in (FUSION_FOLDER, QUANTIZER_FOLDER, FEATURES_FOLDER, ITEM_GRAPH_FOLDER)),
+        *(f"{f}/*" for f in (FUSION_FOLDER, QUANTIZER_FOLDER, FEATURES_FOLDER)),
+        *(f"{f}/*" for f in (ITEM_GRAPH_FOLDER, RERANKER_FOLDER)),
     ),
     wanted=("*.json", "*.safetensors", "*.parquet", "*.py", "*.txt", CARD_FILE),
     address_in_card=_model_in_card,

@@ -61,8 +61,8 @@ class Explanation:
         title: as in the catalogue, or None.
         semantic_id: its own.
         score: as `recommend` gives it; the sum of the three parts that follow.
-        from_model: the part of the sequence model. Where seen items are ranked too, an item of the
-            history counts by the ranker's `seen_weight`, in this part and the next.
+        from_model: the part of the sequence model. What happens to the mixture afterwards (the
+            ranker's `seen_weight`, re-ranking) happens to this part and the next alike.
         from_graph: the part of the item graph.
         from_popularity: the whole score, where the history is empty and popularity is known.
         rank: place in the ranking, from 1; None if the item is in the history and seen items are
@@ -215,14 +215,12 @@ class ExplainedRanking:
         prior = self.ranker.prior
         if prior is not None and not len(rows):
             return 0.0, 0.0, score
-        weight = self.ranker.weights[protocol] if prior is not None else 0.0
-        if not weight:
+        if prior is None:
             return score, 0.0, 0.0
-        # What is in the history already counts for less, in both parts alike.
-        seen = self.ranker.seen_weight if protocol == ALL_ITEMS and row in rows else 1.0
-        logarithms = self.ranker.log_probabilities(Sequences.from_lists([rows]))
-        share = float(torch.softmax(logarithms.float(), dim=1)[0, row])
-        from_model = seen * (1 - weight) * share
+        history = Sequences.from_lists([rows])
+        of_model, of_graph = self.ranker.parts(history, protocol)
+        mixed = float(of_model[0, row] + of_graph[0, row])
+        from_model = score * (float(of_model[0, row]) / mixed) if mixed else 0.0
         return from_model, score - from_model, 0.0
 
     def _attention(self, rows: np.ndarray) -> list[float | None]:

@@ -1,4 +1,4 @@
-"""From a trained model and a split to a ranker: item graph and mixture weight by validation."""
+"""From a trained model and a split to a ranker: item graph, mixture, re-ranker by validation."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import QBert4RecError
+from .fit_reranker import RerankerTrial, fit_reranker
 from .item_graph import ItemGraphPrior
 from .item_graph_tuning import RECENCIES, REGULARIZATIONS, GraphTrial, tune_item_graph
 from .mixture import SEEN_WEIGHTS, TEMPERATURES, WEIGHTS, MixtureChoice
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class RankingSettings:
-    """Settings of the item-graph prior and of its share.
+    """Settings of the item-graph prior, of its share and of the re-ranker.
 
     Args:
         prior: mix the item graph into the model's probabilities. Without it the graph is fitted
@@ -31,6 +32,8 @@ class RankingSettings:
         temperatures: what to divide the model's logits by, to try on validation.
         max_per_row: weights that the sparse graph keeps an item.
         max_users: validation users that the search looks at.
+        rerank: fit a re-ranker to validation users, and keep it if it helps those of them whom it
+            was not fitted to. Without the prior there is none.
 
     Raises:
         QBert4RecError: a grid that is empty or holds a value that cannot be, or a number below 1.
@@ -44,6 +47,7 @@ class RankingSettings:
     temperatures: list[float] = field(default_factory=lambda: list(TEMPERATURES))
     max_per_row: int = 300
     max_users: int = 10_000
+    rerank: bool = True
 
     def __post_init__(self) -> None:
         for name, fits, rule in (
@@ -66,14 +70,16 @@ class FittedRanker:
     """A ranker and how its settings were chosen.
 
     Attributes:
-        ranker: model and prior, mixed.
+        ranker: model and prior, mixed, and re-ranked if that helps.
         graph_trials: validation NDCG@10 of every setting of the item graph.
         mixture: validation NDCG@10 of every weight and recency; `None` without validation users.
+        reranking: validation NDCG@10 without and with the re-ranker; `None` where none was tried.
     """
 
     ranker: Ranker
     graph_trials: list[GraphTrial]
     mixture: MixtureChoice | None
+    reranking: RerankerTrial | None = None
 
 
 def fit_item_graph(
@@ -118,7 +124,7 @@ def fit_ranker(
     domain: int = 0,
     graph: tuple[ItemGraphPrior, list[GraphTrial]] | None = None,
 ) -> FittedRanker:
-    """Fits the prior and chooses its weight; the test split is not looked at.
+    """Fits prior and re-ranker and chooses the mixture; the test split is not looked at.
 
     Args:
         model: trained, with the catalogue of the split's items.
@@ -130,7 +136,7 @@ def fit_ranker(
     items = model.config.num_items[domain]
     prior, trials = fit_item_graph(split, items, settings) if graph is None else graph
     ranker = Ranker(model, prior, domain=domain)
-    mixture = None
+    mixture = reranking = None
     if settings.prior and len(split.evaluated("validation")):
         mixture = ranker.choose_mixture(
             split.histories("validation"),
@@ -141,4 +147,9 @@ def fit_ranker(
             recencies=settings.recencies,
             max_users=settings.max_users,
         )
-    return FittedRanker(ranker, trials, mixture)
+        if settings.rerank:
+            reranker, reranking = fit_reranker(
+                ranker, split.train, split.histories("validation"), split.targets("validation")
+            )
+            ranker = ranker.with_reranker(reranker)
+    return FittedRanker(ranker, trials, mixture, reranking)

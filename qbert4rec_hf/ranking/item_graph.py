@@ -181,7 +181,7 @@ class ItemGraphPrior:
                     f"protocol must be one of {', '.join(PROTOCOLS)}, got {protocol!r}"
                 )
             recency = self.recency[protocol]
-        weighted = _weighted_histories(histories, self.num_items, recency)
+        weighted = weighted_histories(histories, self.num_items, recency)
         return (weighted @ self.weights).toarray()
 
     @property
@@ -307,7 +307,7 @@ def interaction_matrix(histories: Sequences, num_items: int) -> csr_array:
     return matrix
 
 
-def _weighted_histories(histories: Sequences, num_items: int, recency: float) -> csr_array:
+def weighted_histories(histories: Sequences, num_items: int, recency: float) -> csr_array:
     """`[batch, items]`: an item's weight is recency to the power of its steps back, summed."""
     from scipy.sparse import csr_array
 

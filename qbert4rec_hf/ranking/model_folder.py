@@ -18,6 +18,7 @@ from ..columns import (
     ITEM_GRAPH_FOLDER,
     QUANTIZER_FOLDER,
     RECOMMENDER_FILE,
+    RERANKER_FOLDER,
     STAGE_FILE,
 )
 from ..errors import QBert4RecError
@@ -43,6 +44,7 @@ from .model_folder_checks import (
 )
 from .new_items import NewItemIds
 from .pipeline_code import add_pipeline_code
+from .reranker import Reranker
 
 
 @dataclass
@@ -56,6 +58,7 @@ class ModelFolder:
         prior: item graph of the domain, or None.
         weights: share of the prior for each protocol.
         seen_weight: what the scores of a history's items are multiplied by where they are ranked.
+        reranker: re-orders the first items of the mixture, or None.
         coder: encoders, fusion and quantizer, or None where semantic IDs were imported.
         info: domain, exclude_seen and what else `recommender.json` holds.
         card: text of the model card, or None.
@@ -68,6 +71,7 @@ class ModelFolder:
     prior: ItemGraphPrior | None = None
     weights: dict[str, float] | None = None
     seen_weight: float = 1.0
+    reranker: Reranker | None = None
     coder: ItemCoder | None = None
     info: dict[str, Any] = field(default_factory=dict)
     card: str | None = None
@@ -111,6 +115,8 @@ def write_parts(
     parts.new_items.save(folder)
     if parts.prior is not None:
         parts.prior.save(folder / ITEM_GRAPH_FOLDER, max_shard_size=max_shard_size)
+    if parts.reranker is not None:
+        parts.reranker.save(folder / RERANKER_FOLDER)
     if parts.coder is not None:
         parts.coder.encoders.save(folder / FEATURES_FOLDER)
         for name, part in (
@@ -151,7 +157,8 @@ def open_model_folder(
     folder = find_model_folder(model, **hub_arguments)
     info = read_recommender(folder)
     sequence_model, catalog, tokenizer = open_sequence_model(folder)
-    graph, card = folder / ITEM_GRAPH_FOLDER, folder / CARD_FILE
+    graph, reranker = folder / ITEM_GRAPH_FOLDER, folder / RERANKER_FOLDER
+    card = folder / CARD_FILE
     return ModelFolder(
         model=sequence_model,
         catalog=catalog,
@@ -160,6 +167,7 @@ def open_model_folder(
         weights=info.pop("prior_weights", None),
         # Folders of before this existed ranked seen items as they are.
         seen_weight=info.pop("seen_weight", 1.0),
+        reranker=Reranker.load(reranker) if reranker.is_dir() else None,
         coder=_open_coder(folder, trust_remote_code),
         info=info,
         # A card that some editor saved in another encoding is no reason not to recommend.

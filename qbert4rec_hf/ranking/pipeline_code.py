@@ -18,7 +18,7 @@ ENTRY = {
 # Data to this layer: files that are copied and never imported here.
 CODE_FILES = tuple(
     Path(__file__).parents[1] / "hub" / name
-    for name in ("pipeline_recommendation.py", "pipeline_folder.py")
+    for name in ("pipeline_recommendation.py", "pipeline_folder.py", "pipeline_reranker.py")
 )
 
 

@@ -12,9 +12,18 @@ from ..errors import QBert4RecError
 from ..sequence.histories import encode_histories
 from .item_graph import ItemGraphPrior
 from .item_graph_tuning import RECENCIES
-from .mixture import SEEN_WEIGHTS, TEMPERATURES, WEIGHTS, MixtureChoice, choose_mixture, mix
+from .mixture import (
+    SEEN_WEIGHTS,
+    TEMPERATURES,
+    WEIGHTS,
+    MixtureChoice,
+    choose_mixture,
+    mix,
+    prior_distribution,
+)
 from .new_items import NewItems
 from .ranks import ALL_ITEMS, PROTOCOLS, scale_seen
+from .reranker import Evidence, Reranker
 
 if TYPE_CHECKING:
     from ..data.sequences import Sequences
@@ -33,9 +42,11 @@ class Ranker:
             multiplied by it.
         new_items: items that the model was not trained on; each scores like the mean of its
             neighbours, in the graph as long as that knows no interaction of it.
+        reranker: re-orders the first unseen items of the mixture; needs a prior.
 
     Raises:
-        QBert4RecError: the model has no such domain, or the prior covers another catalogue.
+        QBert4RecError: the model has no such domain, the prior or the re-ranker covers another
+            catalogue, or there is a re-ranker and no prior.
     """
 
     def __init__(
@@ -47,6 +58,7 @@ class Ranker:
         domain: int = 0,
         seen_weight: float = 1.0,
         new_items: NewItems | None = None,
+        reranker: Reranker | None = None,
     ):
         sizes = model.config.num_items
         if not 0 <= domain < len(sizes):
@@ -58,18 +70,41 @@ class Ranker:
                 f"the item graph covers {prior.num_items} items, the catalogue has "
                 f"{sizes[domain]}; fit the graph on this catalogue"
             )
+        if reranker is not None and (prior is None or reranker.num_items != sizes[domain]):
+            raise QBert4RecError(
+                f"the re-ranker covers {reranker.num_items} items and needs an item graph; the "
+                f"catalogue has {sizes[domain]}, "
+                f"{'no graph' if prior is None else 'with a graph'}; take all from one folder"
+            )
         self.model = model.eval()
         self.prior = prior
         self.weights = dict.fromkeys(PROTOCOLS, 0.0) if weights is None else dict(weights)
         self.domain = domain
         self.seen_weight = seen_weight
         self.new_items = new_items
+        self.reranker = None if reranker is None else reranker.eval().to(model.device)
         self._new_to_prior = new_items
         if new_items is not None and prior is not None:
             self._new_to_prior = new_items.take(prior.popularity[new_items.rows] == 0)
         self._items = model.domain_slice(domain)
         offsets = torch.tensor(model.config.level_offsets)
         self._tokens = model.catalog_codes[self._items].cpu() + offsets
+
+    def with_reranker(self, reranker: Reranker | None) -> Ranker:
+        """The same ranker with another re-ranker, or with none.
+
+        Raises:
+            QBert4RecError: it does not fit.
+        """
+        return Ranker(
+            self.model,
+            self.prior,
+            self.weights,
+            domain=self.domain,
+            seen_weight=self.seen_weight,
+            new_items=self.new_items,
+            reranker=reranker,
+        )
 
     @property
     def num_items(self) -> int:
@@ -176,16 +211,70 @@ class Ranker:
             prior = {recency: self.prior.score(batch, recency=recency) for recency in recencies}
             yield self.log_probabilities(batch), prior, targets[rows], batch
 
+    def parts(self, histories: Sequences, protocol: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """What model and item graph give to the mixture, before anything is re-ranked.
+
+        Args:
+            histories: item rows of the domain, oldest first.
+            protocol: whose mixture weight and recency to use.
+
+        Returns:
+            `[batch, items]` of the model, and of the graph (zero without one).
+        """
+        of_model = torch.softmax(self.log_probabilities(histories).float(), dim=1)
+        weight = self.weights[protocol] if self.prior is not None else 0.0
+        if not weight:
+            return of_model, torch.zeros_like(of_model)
+        of_graph = prior_distribution(self._prior_scores(histories, protocol).to(of_model))
+        return (1 - weight) * of_model, weight * of_graph
+
+    @torch.no_grad()
+    def mixture(
+        self, histories: Sequences, protocol: str, reranker: Reranker
+    ) -> tuple[torch.Tensor, Evidence]:
+        """Model and graph mixed, not re-ranked, and what a re-ranker would go by.
+
+        Args:
+            histories: none of them empty.
+            protocol: whose mixture weight and recency to use.
+            reranker: whose evidence to collect.
+
+        Returns:
+            `[batch, items]` probabilities, and the evidence of all items.
+        """
+        log_probabilities = self.log_probabilities(histories)
+        prior_scores = self._prior_scores(histories, protocol)
+        scores = mix(log_probabilities, prior_scores, self.weights[protocol])
+        return scores, self._evidence(reranker, log_probabilities, prior_scores, histories)
+
+    def _evidence(
+        self,
+        reranker: Reranker,
+        log_probabilities: torch.Tensor,
+        prior_scores: torch.Tensor,
+        histories: Sequences,
+    ) -> Evidence:
+        return reranker.evidence(
+            log_probabilities, prior_scores, histories, self.prior, self._new_to_prior
+        )
+
+    def _prior_scores(self, histories: Sequences, protocol: str) -> torch.Tensor:
+        prior_scores = torch.from_numpy(self.prior.score(histories, protocol=protocol))
+        if self._new_to_prior is None:
+            return prior_scores
+        # Negatives count as zero in the mixture, so they do in the mean.
+        return self._new_to_prior.fill(prior_scores.clamp(min=0))
+
     def _mix(
         self, log_probabilities: torch.Tensor, histories: Sequences, protocol: str
     ) -> torch.Tensor:
         weight = self.weights[protocol] if self.prior is not None else 0.0
-        if weight > 0:
-            prior_scores = torch.from_numpy(self.prior.score(histories, protocol=protocol))
-            if self._new_to_prior is not None:
-                # Negatives count as zero in the mixture, so they do in the mean.
-                prior_scores = self._new_to_prior.fill(prior_scores.clamp(min=0))
+        if weight > 0 or self.reranker is not None:
+            prior_scores = self._prior_scores(histories, protocol)
             scores = mix(log_probabilities, prior_scores, weight)
+            if self.reranker is not None:
+                evidence = self._evidence(self.reranker, log_probabilities, prior_scores, histories)
+                scores = self.reranker.reorder(scores, evidence, histories)
         else:
             scores = log_probabilities.exp()
         empty = torch.from_numpy(histories.lengths == 0).to(scores.device)

@@ -30,6 +30,7 @@ from .ranker import Ranker
 from .ranks import ALL_ITEMS, UNSEEN_ITEMS
 from .recommendation import Recommendation, RecommendationLists, Recommendations
 from .recommender_html import recommender_html
+from .reranker import Reranker
 from .top_k import NO_ITEM
 from .top_k import top_k as best_items
 
@@ -72,6 +73,7 @@ class Recommender(PreviewedCatalogue):
         prior: item graph of the domain; optional.
         weights: share of the prior for each protocol.
         seen_weight: what the scores of a history's items are multiplied by where they are ranked.
+        reranker: re-orders the first items of the mixture; optional.
         domain: name of the domain to recommend in; the catalogue's only one by default.
         exclude_seen: default of `recommend`.
         coder: encoders, fusion and quantizer, for `add_items`; optional.
@@ -92,6 +94,7 @@ class Recommender(PreviewedCatalogue):
         prior: ItemGraphPrior | None = None,
         weights: dict[str, float] | None = None,
         seen_weight: float = 1.0,
+        reranker: Reranker | None = None,
         domain: str | None = None,
         exclude_seen: bool = True,
         coder: ItemCoder | None = None,
@@ -121,10 +124,14 @@ class Recommender(PreviewedCatalogue):
         self.info = dict(info or {})
         self.card = card
         self.new_items = NewItemIds() if new_items is None else new_items
-        self._set_ranker(prior, weights, seen_weight)
+        self._set_ranker(prior, weights, seen_weight, reranker)
 
     def _set_ranker(
-        self, prior: ItemGraphPrior | None, weights: dict[str, float] | None, seen_weight: float
+        self,
+        prior: ItemGraphPrior | None,
+        weights: dict[str, float] | None,
+        seen_weight: float,
+        reranker: Reranker | None,
     ) -> None:
         self.items = self.catalog.subset(self.domain)
         self.ranker = Ranker(
@@ -134,6 +141,7 @@ class Recommender(PreviewedCatalogue):
             domain=self.catalog.domains.index(self.domain),
             seen_weight=seen_weight,
             new_items=self.new_items.rows(self.domain, self.items.item_ids),
+            reranker=reranker,
         )
 
     # -- folders ---------------------------------------------------------------------------------
@@ -168,6 +176,7 @@ class Recommender(PreviewedCatalogue):
             prior=folder.prior,
             weights=folder.weights,
             seen_weight=folder.seen_weight,
+            reranker=folder.reranker,
             domain=domain or folder.info.get("domain"),
             exclude_seen=folder.info.get("exclude_seen", True),
             coder=folder.coder,
@@ -205,6 +214,7 @@ class Recommender(PreviewedCatalogue):
             prior=self.ranker.prior,
             weights=self.ranker.weights,
             seen_weight=self.ranker.seen_weight,
+            reranker=self.ranker.reranker,
             coder=self.coder,
             info={**self.info, "domain": self.domain, "exclude_seen": self.exclude_seen},
             card=self.card,

@@ -27,6 +27,9 @@ def recommender_html(recommender: Recommender) -> str:
         + " codes",
         "items of the history": "left out" if recommender.exclude_seen else "may be recommended",
         "item graph": f"{share:.0%} of the score" if share else "none",
+        "re-ranked": None
+        if ranker.reranker is None
+        else f"the first {ranker.reranker.length} items, by a small network",
         "items added since the training": f"{new:,}" if new else None,
         "codes new items": _coding(recommender),
         "model": f"{parameters:,} parameters, reads the latest {model.config.max_items} items",

@@ -20,15 +20,16 @@ from .trained_split import TRAINED_SPLIT, check_split
 
 MODEL = "Q-BERT4Rec"
 WITH_GRAPH = "Q-BERT4Rec + item graph"
+RERANKED = "Q-BERT4Rec + item graph, re-ranked"
 
 
 def systems_of(
     model: Ranker, split: Split, further: dict[str, ScoreFunction] | None = None
 ) -> dict[str, ScoreFunction]:
-    """What a table compares: the model with and without its item graph, and the baselines.
+    """What a table compares: the model with and without what is beside it, and the baselines.
 
     Args:
-        model: with its item graph, if it has one.
+        model: with its item graph and re-ranker, if it has them.
         split: of the domain, items numbered as in the model's catalogue.
         further: other systems, listed after the model.
 
@@ -36,8 +37,10 @@ def systems_of(
         Scorers by name; the one that the model folder recommends by comes first.
     """
     systems: dict[str, ScoreFunction] = {}
+    if model.reranker is not None:
+        systems[RERANKED] = model.scores_by_protocol
     if model.prior is not None and any(model.weights.values()):
-        systems[WITH_GRAPH] = model.scores_by_protocol
+        systems[WITH_GRAPH] = model.with_reranker(None).scores_by_protocol
     alone = Ranker(model.model, domain=model.domain, new_items=model.new_items)
     systems[MODEL] = alone.scores_by_protocol
     systems |= further or {}

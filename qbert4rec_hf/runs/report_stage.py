@@ -46,7 +46,7 @@ def assemble_model(
     coder: ItemCoder | None,
     info: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Fits the item graph, chooses its share on validation, and writes the model folder.
+    """Fits item graph and re-ranker, chooses the mixture on validation, writes the model folder.
 
     Args:
         folder: becomes the model folder.
@@ -69,6 +69,7 @@ def assemble_model(
         prior=fitted.ranker.prior,
         weights=fitted.ranker.weights,
         seen_weight=fitted.ranker.seen_weight,
+        reranker=fitted.ranker.reranker,
         domain=domain.name,
         exclude_seen=domain.info.exclude_seen,
         coder=coder,
@@ -83,6 +84,7 @@ def assemble_model(
             "mixture": []
             if fitted.mixture is None
             else [trial.to_dict() for trial in fitted.mixture.trials],
+            "reranker": None if fitted.reranking is None else fitted.reranking.to_dict(),
         },
     )
     return {
@@ -90,6 +92,7 @@ def assemble_model(
         "weight of seen items": fitted.ranker.seen_weight,
         "temperature": model.config.ranking_temperature,
         "recency": fitted.ranker.prior.recency if fitted.ranker.prior is not None else None,
+        "re-ranked": fitted.ranker.reranker is not None,
     }
 
 

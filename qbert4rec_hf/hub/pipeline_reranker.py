@@ -1,0 +1,189 @@
+"""The re-ranker of the recommendation pipeline: re-orders the first items of the mixture.
+
+This file is uploaded with every model, so it imports nothing of the package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from .pipeline_folder import PipelineGraph, PipelineNewItems, read_json, sum_of_rows
+
+RERANKER_FOLDER, RERANKER_INFO = "reranker", "reranker.json"
+RERANKER_WEIGHTS = "reranker.safetensors"
+# What the network reads of each item, in this order.
+FEATURES = (
+    "model",
+    "model_rank",
+    "graph",
+    "graph_rank",
+    "graph_of_all",
+    "graph_of_last",
+    "after_any",
+    "after_last",
+    "popularity",
+    "history_length",
+    "model_entropy",
+    "model_best",
+    "graph_total",
+)
+TRANSITIONS = ("counts", "columns", "row_starts")
+NETWORK = tuple(
+    f"{layer}.{part}" for layer in ("first", "second", "out") for part in ("weight", "bias")
+)
+TRANSITION_RECENCY = 0.7
+
+
+class PipelineReranker:
+    """A small network that re-orders the first unseen items of the mixture.
+
+    Args:
+        state: tensors of the network by name: `mean` and `scale` `[features]`, weights and biases.
+        transitions: `counts`, `columns`, `row_starts` (compressed sparse rows): how often an item
+            came soon after another one.
+        length: how many items are re-ordered.
+    """
+
+    def __init__(
+        self, state: dict[str, torch.Tensor], transitions: dict[str, np.ndarray], length: int
+    ):
+        self.state, self.transitions, self.length = state, transitions, length
+
+    @classmethod
+    def load(cls, find: Callable[[str], str | None], num_items: int) -> PipelineReranker | None:
+        """The folder's re-ranker, None where it has none.
+
+        Raises:
+            ValueError: a part is missing, or the re-ranker reads other things or is about other
+                items.
+        """
+        from safetensors.torch import load_file
+
+        info = read_json(find, f"{RERANKER_FOLDER}/{RERANKER_INFO}")
+        if info is None:
+            return None
+        if info.get("features") != list(FEATURES):
+            raise ValueError(
+                f"{RERANKER_INFO} names features that this pipeline does not know; fetch the "
+                "folder's code again"
+            )
+        name = f"{RERANKER_FOLDER}/{RERANKER_WEIGHTS}"
+        path = find(name)
+        if path is None:
+            raise ValueError(f"{name} is missing; copy the whole model folder")
+        state = load_file(path)
+        expected = ("mean", "scale", *NETWORK, *(f"transitions.{part}" for part in TRANSITIONS))
+        missing = [part for part in expected if part not in state]
+        if missing or "length" not in info:
+            raise ValueError(
+                f"{name} or {RERANKER_INFO} lacks {', '.join(missing or ['length'])}; fetch the "
+                "folder again"
+            )
+        transitions = {part: state.pop(f"transitions.{part}").numpy() for part in TRANSITIONS}
+        covered = len(transitions["row_starts"]) - 1
+        if not info.get("num_items") == covered == num_items:
+            raise ValueError(
+                f"the re-ranker covers {info.get('num_items')} items and its transitions {covered},"
+                f" the catalogue has {num_items}; take all from the same folder"
+            )
+        return cls(state, transitions, info["length"])
+
+    def reorder(
+        self,
+        scores: torch.Tensor,
+        log_probabilities: torch.Tensor,
+        of_graph: torch.Tensor,
+        seen: torch.Tensor,
+        histories: list[np.ndarray],
+        graph: PipelineGraph,
+        new_items: PipelineNewItems | None,
+    ) -> torch.Tensor:
+        """The mixture's scores with the share of the first unseen items dealt out anew.
+
+        Args:
+            scores: `[batch, items]`, probabilities of the mixture.
+            log_probabilities: `[batch, items]` of the model.
+            of_graph: `[batch, items]`, what the graph gave to the mixture, none below zero.
+            seen: `[batch, items]`, True for items of the history.
+            histories: `[batch]` arrays of item rows.
+            graph: the item graph.
+            new_items: those that the graph knows nothing of.
+
+        Returns:
+            `[batch, items]` with the same sum a row.
+        """
+        count = min(self.length, scores.shape[1])
+        items = scores.masked_fill(seen, -torch.inf).topk(count, dim=1).indices
+        # A short catalogue fills up with items of the history, which keep their score.
+        left_alone = seen.gather(1, items)
+        before = scores.gather(1, items)
+        share = before.masked_fill(left_alone, 0.0).sum(dim=1, keepdim=True)
+        features = self._features(log_probabilities, of_graph, histories, graph, new_items, items)
+        logits = self._logits(features).masked_fill(left_alone, -torch.inf)
+        dealt = torch.softmax(logits, dim=1) * share
+        return scores.scatter(1, items, torch.where(left_alone, before, dealt))
+
+    def _logits(self, features: torch.Tensor) -> torch.Tensor:
+        """`[batch, length]` of features `[batch, length, features]`."""
+        state = {name: value.to(features.device) for name, value in self.state.items()}
+        hidden = (features - state["mean"]) / state["scale"]
+        for layer in ("first", "second"):
+            hidden = functional.linear(hidden, state[f"{layer}.weight"], state[f"{layer}.bias"])
+            hidden = functional.gelu(hidden)
+        return functional.linear(hidden, state["out.weight"], state["out.bias"])[..., 0]
+
+    def _features(
+        self,
+        log_probabilities: torch.Tensor,
+        of_graph: torch.Tensor,
+        histories: list[np.ndarray],
+        graph: PipelineGraph,
+        new_items: PipelineNewItems | None,
+        items: torch.Tensor,
+    ) -> torch.Tensor:
+        """`[batch, length, features]` of `items` `[batch, length]`, in the order of `FEATURES`."""
+        last = [history[-1:] for history in histories]
+
+        def known(values: np.ndarray) -> torch.Tensor:
+            """`[batch, length]` of values `[batch, items]` that new items lack."""
+            found = torch.from_numpy(values).to(items.device).clamp(min=0)
+            found = found if new_items is None else new_items.fill(found)
+            return found.expand(len(items), -1).gather(1, items)
+
+        def after(of: list[np.ndarray]) -> torch.Tensor:
+            arrays = (self.transitions[part] for part in TRANSITIONS)
+            return known(sum_of_rows(*arrays, of, TRANSITION_RECENCY))
+
+        model = log_probabilities.float().clamp(min=-20)
+        total = of_graph.sum(dim=1, keepdim=True)
+        shares = of_graph / torch.where(total > 0, total, torch.ones_like(total))
+        of_model, of_shares = model.gather(1, items), shares.gather(1, items)
+        lengths = torch.tensor([len(history) for history in histories], device=items.device)
+        of_history = (
+            lengths.float().clamp(min=1).log(),
+            torch.special.entr(model.exp()).sum(dim=1),
+            model.amax(dim=1),
+            (total[:, 0] + 1e-2).log(),
+        )
+        features = [
+            of_model,
+            torch.log1p(_ranks(of_model)),
+            (of_shares + 1e-5).log(),
+            torch.log1p(_ranks(of_shares)),
+            (known(graph.score(histories, 1.0)) + 1e-3).log(),
+            (known(graph.score(last, 1.0)) + 1e-3).log(),
+            (after(histories) + 0.1).log(),
+            (after(last) + 0.1).log(),
+            torch.log1p(known(graph.popularity[None].astype(np.float32))),
+            *(values[:, None].expand(items.shape) for values in of_history),
+        ]
+        return torch.stack(features, dim=2).float()
+
+
+def _ranks(values: torch.Tensor) -> torch.Tensor:
+    """How many of the row are larger, `[batch, length]`; equal values have one rank."""
+    return (values[:, None, :] > values[:, :, None]).sum(dim=2).float()

@@ -1,0 +1,319 @@
+"""Re-ordering the first items of the mixture by all that is known of each beside a history."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..errors import QBert4RecError
+from ..files import atomic_folder, read_json, write_json
+from .item_graph import weighted_histories
+from .mixture import prior_distribution
+from .ranks import positions
+from .transitions import Transitions
+
+if TYPE_CHECKING:
+    from ..data.sequences import Sequences
+    from .item_graph import ItemGraphPrior
+    from .new_items import NewItems
+
+INFO_FILE = "reranker.json"
+WEIGHTS_FILE = "reranker.safetensors"
+FORMAT_VERSION = 1
+FEATURES = (
+    "model",
+    "model_rank",
+    "graph",
+    "graph_rank",
+    "graph_of_all",
+    "graph_of_last",
+    "after_any",
+    "after_last",
+    "popularity",
+    "history_length",
+    "model_entropy",
+    "model_best",
+    "graph_total",
+)
+"""What the network reads of each item, in this order (`shortlist_features`)."""
+
+_TRANSITION_RECENCY = 0.7
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of every item beside each history of a batch.
+
+    Args:
+        log_probabilities: `[batch, items]` of the sequence model.
+        graph: `[batch, items]`, the prior's scores at the recency of the mixture.
+        graph_of_all: the same, all items of the history alike.
+        graph_of_last: the same, of the last item alone.
+        after_any: `[batch, items]`, transitions from the items of the history, later ones more.
+        after_last: the same, from the last item alone.
+        popularity: `[items]`, training interactions.
+        history_length: `[batch]`.
+    """
+
+    log_probabilities: Tensor
+    graph: Tensor
+    graph_of_all: Tensor
+    graph_of_last: Tensor
+    after_any: Tensor
+    after_last: Tensor
+    popularity: Tensor
+    history_length: Tensor
+
+
+class Reranker(nn.Module):
+    r"""A small network that re-orders the first unseen items of the mixture.
+
+    The mixture adds up model and item graph with one weight for everybody. The network sees for
+    each of the first `length` items what either says of it and how sure, what followed the last
+    item before, and how popular it is (`FEATURES`), and gives it a logit. The items' share of the
+    whole is dealt out anew:
+
+    \[ p'_j = \Big(\sum_{k \in S} p_k\Big) \cdot softmax(f(x))_j, \quad j \in S \]
+
+    Items further down, and items of the history, keep what the mixture gave them.
+
+    Args:
+        transitions: of the training histories.
+        hidden_size: units of the two hidden layers.
+        length: how many of the first items are re-ordered.
+
+    Source:
+        Cao et al., Learning to Rank: From Pairwise Approach to Listwise Approach, 2007 (the loss
+        that it is fitted with, see `fit_reranker`).
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(
+        self, transitions: Transitions, *, hidden_size: int = 32, length: int = 100
+    ) -> None:
+        super().__init__()
+        self.transitions = transitions
+        self.hidden_size = hidden_size
+        self.length = length
+        self.register_buffer("mean", torch.zeros(len(FEATURES)))
+        self.register_buffer("scale", torch.ones(len(FEATURES)))
+        self.first = nn.Linear(len(FEATURES), hidden_size)
+        self.second = nn.Linear(hidden_size, hidden_size)
+        self.out = nn.Linear(hidden_size, 1)
+        self.dropout = nn.Dropout(0.1)
+
+    @property
+    def num_items(self) -> int:
+        """Items of the catalogue that it was made for."""
+        return self.transitions.num_items
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits `[batch, length]` of features `[batch, length, features]`."""
+        hidden = nn.functional.gelu(self.first((features - self.mean) / self.scale))
+        hidden = nn.functional.gelu(self.second(self.dropout(hidden)))
+        return self.out(hidden)[..., 0]
+
+    def candidates(self, scores: Tensor, histories: Sequences) -> Tensor:
+        """The first unseen items of each row, best first, `[batch, length]` item rows.
+
+        Args:
+            scores: `[batch, items]`.
+            histories: `[batch]`.
+        """
+        row, item = positions(histories, *scores.shape, scores.device)
+        unseen = scores.clone()
+        unseen[row, item] = -torch.inf
+        return unseen.topk(min(self.length, scores.shape[1]), dim=1).indices
+
+    def reorder(self, scores: Tensor, evidence: Evidence, histories: Sequences) -> Tensor:
+        """The mixture's scores with those of the first unseen items dealt out anew.
+
+        Args:
+            scores: `[batch, items]` probabilities of the mixture; not changed.
+            evidence: of the same histories.
+            histories: `[batch]`.
+
+        Returns:
+            `[batch, items]` with the same sum a row.
+        """
+        items = self.candidates(scores, histories)
+        row, item = positions(histories, *scores.shape, scores.device)
+        seen = torch.zeros(scores.shape, dtype=torch.bool, device=scores.device)
+        seen[row, item] = True
+        before = scores.gather(1, items)
+        # A short catalogue fills up with items of the history, and other domains are no candidates.
+        left_alone = seen.gather(1, items) | (before == -torch.inf)
+        logits = self(shortlist_features(evidence, items)).masked_fill(left_alone, -torch.inf)
+        share = before.masked_fill(left_alone, 0.0).sum(dim=1, keepdim=True)
+        dealt = torch.softmax(logits, dim=1) * share
+        return scores.scatter(1, items, torch.where(left_alone, before, dealt))
+
+    def evidence(
+        self,
+        log_probabilities: Tensor,
+        graph: Tensor,
+        histories: Sequences,
+        prior: ItemGraphPrior,
+        new_items: NewItems | None = None,
+    ) -> Evidence:
+        """What the network's features are made of.
+
+        Args:
+            log_probabilities: `[batch, items]` of the sequence model.
+            graph: `[batch, items]`, scores of the prior as they are mixed.
+            histories: `[batch]`.
+            prior: the item graph.
+            new_items: items that the graph does not know; the mean of their neighbours stands for
+                each.
+        """
+        device = log_probabilities.device
+        last = histories.last(1)
+        counts, size = self.transitions.counts, prior.num_items
+
+        def known(values: np.ndarray) -> Tensor:
+            found = torch.from_numpy(values).to(device).clamp(min=0)
+            return found if new_items is None else new_items.fill(found)
+
+        def after(of: Sequences) -> Tensor:
+            return known((weighted_histories(of, size, _TRANSITION_RECENCY) @ counts).toarray())
+
+        return Evidence(
+            log_probabilities=log_probabilities,
+            graph=graph.to(device),
+            graph_of_all=known(prior.score(histories, recency=1.0)),
+            graph_of_last=known(prior.score(last, recency=1.0)),
+            after_any=after(histories),
+            after_last=after(last),
+            popularity=known(prior.popularity[None].astype(np.float32))[0],
+            history_length=torch.from_numpy(histories.lengths).to(device),
+        )
+
+    def refitted(self, histories: Sequences, num_items: int) -> Reranker:
+        """The same network beside the transitions of other training histories."""
+        return self._with(Transitions.fit(histories, num_items))
+
+    def extended(self, count: int) -> Reranker:
+        """The same network beside `count` further items, which followed nothing yet."""
+        return self._with(self.transitions.extended(count))
+
+    def _with(self, transitions: Transitions) -> Reranker:
+        other = Reranker(transitions, hidden_size=self.hidden_size, length=self.length)
+        other.load_state_dict(self.state_dict())
+        return other.eval()
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Writes network and transitions (safetensors) and their settings (JSON).
+
+        Raises:
+            QBert4RecError: the folder cannot be written to.
+        """
+        from safetensors.torch import save_file
+
+        counts = self.transitions.counts
+        arrays = {
+            "transitions.counts": torch.from_numpy(counts.data),
+            "transitions.columns": torch.from_numpy(counts.indices.astype(np.int64)),
+            "transitions.row_starts": torch.from_numpy(counts.indptr.astype(np.int64)),
+        }
+        info = {
+            "format_version": FORMAT_VERSION,
+            "features": list(FEATURES),
+            "hidden_size": self.hidden_size,
+            "length": self.length,
+            "num_items": self.num_items,
+        }
+        with atomic_folder(folder) as temporary:
+            state = {name: value.cpu().contiguous() for name, value in self.state_dict().items()}
+            save_file(state | arrays, temporary / WEIGHTS_FILE)
+            write_json(temporary / INFO_FILE, info)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike) -> Reranker:
+        """Reads what `save` wrote.
+
+        Raises:
+            QBert4RecError: a file is missing, damaged or of another format.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+        from scipy.sparse import csr_array
+
+        folder = Path(folder)
+        info: Any = read_json(folder / INFO_FILE)
+        if (
+            not isinstance(info, dict)
+            or info.get("format_version") != FORMAT_VERSION
+            or info.get("features") != list(FEATURES)
+        ):
+            raise QBert4RecError(
+                f"{folder / INFO_FILE} is not a re-ranker of format {FORMAT_VERSION}; "
+                "fetch the folder again, or update qbert4rec_hf"
+            )
+        path = folder / WEIGHTS_FILE
+        try:
+            state = load_file(path)
+            names = ("counts", "columns", "row_starts")
+            arrays = tuple(state.pop(f"transitions.{name}").numpy() for name in names)
+            size = info["num_items"]
+            counts = csr_array(arrays, shape=(size, size))
+            counts.check_format(full_check=True)
+            made = cls(Transitions(counts), hidden_size=info["hidden_size"], length=info["length"])
+            made.load_state_dict(state)
+        except FileNotFoundError:
+            raise QBert4RecError(f"{path} does not exist; fetch the folder again") from None
+        except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise QBert4RecError(
+                f"{path} is damaged or does not fit {INFO_FILE} ({reason}); fetch the folder again"
+            ) from None
+        return made.eval()
+
+
+def shortlist_features(evidence: Evidence, items: Tensor) -> Tensor:
+    """What the network reads of some items of each history.
+
+    Args:
+        evidence: of the batch.
+        items: `[batch, length]` item rows.
+
+    Returns:
+        `[batch, length, features]` float32, in the order of `FEATURES`.
+    """
+    model = evidence.log_probabilities.float().clamp(min=-20)
+    graph = prior_distribution(evidence.graph.float())
+    of_items = model.gather(1, items), graph.gather(1, items)
+    ranks = [torch.log1p(_ranks(values)) for values in of_items]
+    of_history = (
+        evidence.history_length.float().clamp(min=1).log(),
+        torch.special.entr(model.exp()).sum(dim=1),
+        model.amax(dim=1),
+        (evidence.graph.clamp(min=0).sum(dim=1) + 1e-2).log(),
+    )
+    return torch.stack(
+        [
+            of_items[0],
+            ranks[0],
+            (of_items[1] + 1e-5).log(),
+            ranks[1],
+            (evidence.graph_of_all.gather(1, items) + 1e-3).log(),
+            (evidence.graph_of_last.gather(1, items) + 1e-3).log(),
+            (evidence.after_any.gather(1, items) + 0.1).log(),
+            (evidence.after_last.gather(1, items) + 0.1).log(),
+            torch.log1p(evidence.popularity)[items],
+            *(values[:, None].expand(items.shape) for values in of_history),
+        ],
+        dim=2,
+    ).float()
+
+
+def _ranks(values: Tensor) -> Tensor:
+    """How many of the row are larger, `[batch, length]`; equal values have one rank."""
+    return (values[:, None, :] > values[:, :, None]).sum(dim=2).float()
