@@ -91,7 +91,7 @@ def main() -> None:
         return
     print(f"{training.num_processes} processes, {training.seconds:.0f} s")
 
-    # 4. The item graph beside it, its share chosen on validation; then the test split, once.
+    # 4. Item graph and re-ranker, both by validation; then the test split, once.
     ranker = fit_ranker(model.cpu(), split, RankingSettings()).ranker
     result = evaluate_ranker(
         ranker.scores_by_protocol,
@@ -109,6 +109,7 @@ def main() -> None:
         prior=ranker.prior,
         weights=ranker.weights,
         seen_weight=ranker.seen_weight,
+        reranker=ranker.reranker,
         exclude_seen=domain.info.exclude_seen,
     )
     print(f"saved {recommender.save_pretrained(output_dir / 'model')}")

@@ -119,7 +119,7 @@ def codes_row(
     )
     with tempfile.TemporaryDirectory() as folder:
         training = train_sequence(model, [histories], settings, folder)
-    ranking = RankingSettings(seen_weights=[1.0])
+    ranking = RankingSettings(seen_weights=[1.0], rerank=False)
     fitted = fit_ranker(model, split, ranking, graph=data.graph)
     facts = {
         "parameters": sum(p.numel() for p in model.parameters()),

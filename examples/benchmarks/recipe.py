@@ -12,14 +12,14 @@ depends on the data is chosen on validation inside the run, and the run folder k
 with its validation figure (`model/ranking.json`).
 
 Rows: popularity; the item graph without and with recency (EASE), tuned on validation for each
-protocol by itself; the model with it and alone; the two together with seen items ranked as they
-are; as a shop would deploy it, with the item graph fitted on validation items too (its settings as
-chosen before); and variants of the first seed (`--variants`): without pre-training, with the
-paper's objective and training, with 8 codes an item instead of 4, and pre-trained on the sets in
-`--pretrain_dirs` too. Paired bootstrap over users of our model against each. Figures by
-history length, by popularity of the target and by whether the target was ever taken together with
-an item of the history follow. Tables lie beside the JSON file (`out.md`), of several seeds charts
-too (`out_*.svg`).
+protocol by itself; the model with it, its first items re-ranked (where validation asks for that)
+and not; the model alone; the whole with seen items ranked as they are; as a shop would deploy it,
+with item graph and transitions counted on validation items too (all else as chosen before); and
+variants of the first seed (`--variants`): without pre-training, with the paper's objective and
+training, with 8 codes an item instead of 4, and pre-trained on the sets in `--pretrain_dirs` too.
+Paired bootstrap over users of our model against each. Figures by history length, by popularity of
+the target and by whether the target was ever taken together with an item of the history follow.
+Tables lie beside the JSON file (`out.md`), of several seeds charts too (`out_*.svg`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pathlib import Path
 
 import torch
 from published_splits import Split
-from recipe_tables import ALONE, EASE, OURS, charts, differences, markdown, segments, summary
+from recipe_tables import ALONE, EASE, MIXED, OURS, charts, differences, markdown, segments, summary
 from transformers import HfArgumentParser
 
 from qbert4rec_hf.columns import TITLE
@@ -50,7 +50,7 @@ from qbert4rec_hf.ranking.recommender import Recommender
 from qbert4rec_hf.runs.pipeline import Run
 
 AS_THEY_ARE = f"{OURS}, seen items as they are"
-DEPLOYED = f"{OURS} fitted on validation items too"
+DEPLOYED = f"{OURS}, graph of validation items too"
 PAPER = "The paper's objective and training, same semantic IDs"
 STAGES = ("features", "fusion", "quantizer", "semantic_ids", "pretrain", "finetune", "model")
 FROM_CODES = (
@@ -166,13 +166,19 @@ def our_systems(data: Split, ranker: Ranker) -> dict[str, Callable]:
         recency=ranker.prior.recency,
         max_per_row=ranker.prior.info["max_per_row"],
     )
-    weights, seen_weight = ranker.weights, ranker.seen_weight
+    weights, seen_weight, reranker = ranker.weights, ranker.seen_weight, ranker.reranker
+    later = reranker
+    if reranker is not None:
+        later = reranker.refitted(data.split.histories("test"), data.num_items)
     return {
         OURS: ranker.scores_by_protocol,
+        MIXED: ranker.with_reranker(None).scores_by_protocol,
         ALONE: Ranker(ranker.model).scores_by_protocol,
-        AS_THEY_ARE: Ranker(ranker.model, ranker.prior, weights).scores_by_protocol,
+        AS_THEY_ARE: Ranker(
+            ranker.model, ranker.prior, weights, reranker=reranker
+        ).scores_by_protocol,
         DEPLOYED: Ranker(
-            ranker.model, deployed, weights, seen_weight=seen_weight
+            ranker.model, deployed, weights, seen_weight=seen_weight, reranker=later
         ).scores_by_protocol,
     }
 

@@ -17,7 +17,8 @@ from qbert4rec_hf.ranking.ranks import PROTOCOLS, UNSEEN_ITEMS, discounted_gain
 
 HEADINGS = dict(zip(PROTOCOLS, ("Ranking everything", "Seen items excluded"), strict=True))
 ALONE = "Q-BERT4Rec"
-OURS = "Q-BERT4Rec + item graph"
+MIXED = "Q-BERT4Rec + item graph"
+OURS = f"{MIXED}, re-ranked"
 EASE = "EASE with recency, tuned"
 RESAMPLES = 2000
 
@@ -90,7 +91,7 @@ def segments(data: Split, systems: Mapping[str, list[EvaluationResult]]) -> dict
     }
     found: dict[str, dict] = {}
     for title, (values, edges) in groups.items():
-        for name in (OURS, ALONE, EASE):
+        for name in (OURS, MIXED, ALONE, EASE):
             by_seed = [
                 bucket_metrics(r.protocols[UNSEEN_ITEMS].ranks, values, edges, (10,))
                 for r in systems[name]

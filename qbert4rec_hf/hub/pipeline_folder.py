@@ -221,12 +221,22 @@ class PipelineNewItems:
 
     def fill(self, scores: torch.Tensor) -> torch.Tensor:
         """Scores `[batch, items]` (no logarithms) with the new items' own in their place."""
-        filled = scores.clone()
         total = scores.new_zeros(len(scores), len(self._rows))
         # One after the other: all of them at once may not fit into memory.
         for near, share in zip(self._near.to(scores.device), self._shares.to(scores), strict=True):
             total += scores[:, near] * share
-        filled[:, self._rows.to(scores.device)] = total
+        return self._filled(scores, total)
+
+    def fill_log(self, scores: torch.Tensor) -> torch.Tensor:
+        """The same for logarithms: that of the mean of what they stand for."""
+        total = scores.new_full((len(scores), len(self._rows)), -torch.inf)
+        for near, share in zip(self._near.to(scores.device), self._shares.to(scores), strict=True):
+            total = torch.logaddexp(total, scores[:, near] + share.log())
+        return self._filled(scores, total)
+
+    def _filled(self, scores: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        filled = scores.clone()
+        filled[:, self._rows.to(scores.device)] = values
         return filled
 
 

@@ -231,11 +231,11 @@ class NextItemRecommendationPipeline(Pipeline):
             seen: `[batch, items]`, True for items of the history.
             protocol: whose weight and recency to use.
         """
-        probabilities = log_probabilities.exp()
+        # Computed as the package does, to the last digit: the re-ranker reads ranks, and which of
+        # two nearly equal items is the better one must not depend on the way to their scores.
         if self.new_items is not None:
-            probabilities = self.new_items.fill(probabilities)
-            probabilities = probabilities / probabilities.sum(dim=1, keepdim=True)
-            log_probabilities = probabilities.log()
+            log_probabilities = self.new_items.fill_log(log_probabilities).log_softmax(dim=1)
+        probabilities = log_probabilities.exp()
         if self.graph is None:
             return probabilities
         histories = [of_user[of_user > 0].cpu().numpy() - 1 for of_user in rows]
@@ -250,7 +250,7 @@ class NextItemRecommendationPipeline(Pipeline):
                 graph = new_items.fill(graph)
             total = graph.sum(dim=1, keepdim=True)
             shares = graph / torch.where(total > 0, total, torch.ones_like(total))
-            probabilities = torch.lerp(probabilities, shares, weight)
+            probabilities = torch.lerp(torch.softmax(log_probabilities, dim=1), shares, weight)
             if self.reranker is not None:
                 probabilities = self.reranker.reorder(
                     probabilities, log_probabilities, graph, seen, histories, self.graph, new_items

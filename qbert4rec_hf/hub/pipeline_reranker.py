@@ -21,15 +21,12 @@ FEATURES = (
     "model_rank",
     "graph",
     "graph_rank",
-    "graph_of_all",
     "graph_of_last",
     "after_any",
     "after_last",
     "popularity",
     "history_length",
-    "model_entropy",
     "model_best",
-    "graph_total",
 )
 TRANSITIONS = ("counts", "columns", "row_starts")
 NETWORK = tuple(
@@ -117,15 +114,14 @@ class PipelineReranker:
             `[batch, items]` with the same sum a row.
         """
         count = min(self.length, scores.shape[1])
-        items = scores.masked_fill(seen, -torch.inf).topk(count, dim=1).indices
-        # A short catalogue fills up with items of the history, which keep their score.
-        left_alone = seen.gather(1, items)
-        before = scores.gather(1, items)
-        share = before.masked_fill(left_alone, 0.0).sum(dim=1, keepdim=True)
+        first, items = scores.masked_fill(seen, -torch.inf).topk(count, dim=1)
+        # Where the catalogue is short, items of the history fill up the row.
+        left_alone = first == -torch.inf
+        share = first.masked_fill(left_alone, 0.0).sum(dim=1, keepdim=True)
         features = self._features(log_probabilities, of_graph, histories, graph, new_items, items)
         logits = self._logits(features).masked_fill(left_alone, -torch.inf)
         dealt = torch.softmax(logits, dim=1) * share
-        return scores.scatter(1, items, torch.where(left_alone, before, dealt))
+        return scores.scatter(1, items, torch.where(left_alone, scores.gather(1, items), dealt))
 
     def _logits(self, features: torch.Tensor) -> torch.Tensor:
         """`[batch, length]` of features `[batch, length, features]`."""
@@ -158,23 +154,19 @@ class PipelineReranker:
             arrays = (self.transitions[part] for part in TRANSITIONS)
             return known(sum_of_rows(*arrays, of, TRANSITION_RECENCY))
 
-        model = log_probabilities.float().clamp(min=-20)
+        model = log_probabilities.gather(1, items).clamp(min=-20)
         total = of_graph.sum(dim=1, keepdim=True)
-        shares = of_graph / torch.where(total > 0, total, torch.ones_like(total))
-        of_model, of_shares = model.gather(1, items), shares.gather(1, items)
+        shares = of_graph.gather(1, items) / total.clamp(min=1e-9)
         lengths = torch.tensor([len(history) for history in histories], device=items.device)
         of_history = (
             lengths.float().clamp(min=1).log(),
-            torch.special.entr(model.exp()).sum(dim=1),
-            model.amax(dim=1),
-            (total[:, 0] + 1e-2).log(),
+            log_probabilities.amax(dim=1),
         )
         features = [
-            of_model,
-            torch.log1p(_ranks(of_model)),
-            (of_shares + 1e-5).log(),
-            torch.log1p(_ranks(of_shares)),
-            (known(graph.score(histories, 1.0)) + 1e-3).log(),
+            model,
+            torch.log1p(_ranks(model)),
+            (shares + 1e-5).log(),
+            torch.log1p(_ranks(shares)),
             (known(graph.score(last, 1.0)) + 1e-3).log(),
             (after(histories) + 0.1).log(),
             (after(last) + 0.1).log(),
@@ -186,4 +178,5 @@ class PipelineReranker:
 
 def _ranks(values: torch.Tensor) -> torch.Tensor:
     """How many of the row are larger, `[batch, length]`; equal values have one rank."""
-    return (values[:, None, :] > values[:, :, None]).sum(dim=2).float()
+    ordered = values.sort(dim=1).values
+    return values.shape[1] - torch.searchsorted(ordered, values.contiguous(), right=True).float()

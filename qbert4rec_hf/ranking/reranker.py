@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from ..errors import QBert4RecError
 from ..files import atomic_folder, read_json, write_json
 from .item_graph import weighted_histories
-from .mixture import prior_distribution
-from .ranks import positions
+from .ranks import mask_items
 from .transitions import Transitions
 
 if TYPE_CHECKING:
@@ -31,15 +30,12 @@ FEATURES = (
     "model_rank",
     "graph",
     "graph_rank",
-    "graph_of_all",
     "graph_of_last",
     "after_any",
     "after_last",
     "popularity",
     "history_length",
-    "model_entropy",
     "model_best",
-    "graph_total",
 )
 """What the network reads of each item, in this order (`shortlist_features`)."""
 
@@ -53,7 +49,6 @@ class Evidence:
     Args:
         log_probabilities: `[batch, items]` of the sequence model.
         graph: `[batch, items]`, the prior's scores at the recency of the mixture.
-        graph_of_all: the same, all items of the history alike.
         graph_of_last: the same, of the last item alone.
         after_any: `[batch, items]`, transitions from the items of the history, later ones more.
         after_last: the same, from the last item alone.
@@ -63,7 +58,6 @@ class Evidence:
 
     log_probabilities: Tensor
     graph: Tensor
-    graph_of_all: Tensor
     graph_of_last: Tensor
     after_any: Tensor
     after_last: Tensor
@@ -128,10 +122,12 @@ class Reranker(nn.Module):
             scores: `[batch, items]`.
             histories: `[batch]`.
         """
-        row, item = positions(histories, *scores.shape, scores.device)
-        unseen = scores.clone()
-        unseen[row, item] = -torch.inf
-        return unseen.topk(min(self.length, scores.shape[1]), dim=1).indices
+        return self._first(scores, histories).indices
+
+    def _first(self, scores: Tensor, histories: Sequences) -> torch.return_types.topk:
+        """The first unseen items and their scores; minus infinity where there are not enough."""
+        unseen = mask_items(scores, histories)
+        return unseen.topk(min(self.length, scores.shape[1]), dim=1)
 
     def reorder(self, scores: Tensor, evidence: Evidence, histories: Sequences) -> Tensor:
         """The mixture's scores with those of the first unseen items dealt out anew.
@@ -144,17 +140,13 @@ class Reranker(nn.Module):
         Returns:
             `[batch, items]` with the same sum a row.
         """
-        items = self.candidates(scores, histories)
-        row, item = positions(histories, *scores.shape, scores.device)
-        seen = torch.zeros(scores.shape, dtype=torch.bool, device=scores.device)
-        seen[row, item] = True
-        before = scores.gather(1, items)
-        # A short catalogue fills up with items of the history, and other domains are no candidates.
-        left_alone = seen.gather(1, items) | (before == -torch.inf)
+        first, items = self._first(scores, histories)
+        # Where the catalogue is short, items of the history fill up the row.
+        left_alone = first == -torch.inf
         logits = self(shortlist_features(evidence, items)).masked_fill(left_alone, -torch.inf)
-        share = before.masked_fill(left_alone, 0.0).sum(dim=1, keepdim=True)
+        share = first.masked_fill(left_alone, 0.0).sum(dim=1, keepdim=True)
         dealt = torch.softmax(logits, dim=1) * share
-        return scores.scatter(1, items, torch.where(left_alone, before, dealt))
+        return scores.scatter(1, items, torch.where(left_alone, scores.gather(1, items), dealt))
 
     def evidence(
         self,
@@ -188,7 +180,6 @@ class Reranker(nn.Module):
         return Evidence(
             log_probabilities=log_probabilities,
             graph=graph.to(device),
-            graph_of_all=known(prior.score(histories, recency=1.0)),
             graph_of_last=known(prior.score(last, recency=1.0)),
             after_any=after(histories),
             after_last=after(last),
@@ -265,6 +256,11 @@ class Reranker(nn.Module):
             size = info["num_items"]
             counts = csr_array(arrays, shape=(size, size))
             counts.check_format(full_check=True)
+            # Before anything of the size that the settings claim is made.
+            if state["first.weight"].shape != (info["hidden_size"], len(FEATURES)):
+                raise ValueError(f"hidden_size is {info['hidden_size']!r}")
+            if not isinstance(info["length"], int) or info["length"] < 1:
+                raise ValueError(f"length is {info['length']!r}")
             made = cls(Transitions(counts), hidden_size=info["hidden_size"], length=info["length"])
             made.load_state_dict(state)
         except FileNotFoundError:
@@ -287,23 +283,19 @@ def shortlist_features(evidence: Evidence, items: Tensor) -> Tensor:
     Returns:
         `[batch, length, features]` float32, in the order of `FEATURES`.
     """
-    model = evidence.log_probabilities.float().clamp(min=-20)
-    graph = prior_distribution(evidence.graph.float())
-    of_items = model.gather(1, items), graph.gather(1, items)
-    ranks = [torch.log1p(_ranks(values)) for values in of_items]
+    model = evidence.log_probabilities.gather(1, items).float().clamp(min=-20)
+    total = evidence.graph.clamp(min=0).sum(dim=1, keepdim=True)
+    graph = evidence.graph.gather(1, items).clamp(min=0) / total.clamp(min=1e-9)
     of_history = (
         evidence.history_length.float().clamp(min=1).log(),
-        torch.special.entr(model.exp()).sum(dim=1),
-        model.amax(dim=1),
-        (evidence.graph.clamp(min=0).sum(dim=1) + 1e-2).log(),
+        evidence.log_probabilities.amax(dim=1),
     )
     return torch.stack(
         [
-            of_items[0],
-            ranks[0],
-            (of_items[1] + 1e-5).log(),
-            ranks[1],
-            (evidence.graph_of_all.gather(1, items) + 1e-3).log(),
+            model,
+            torch.log1p(_ranks(model)),
+            (graph + 1e-5).log(),
+            torch.log1p(_ranks(graph)),
             (evidence.graph_of_last.gather(1, items) + 1e-3).log(),
             (evidence.after_any.gather(1, items) + 0.1).log(),
             (evidence.after_last.gather(1, items) + 0.1).log(),
@@ -316,4 +308,5 @@ def shortlist_features(evidence: Evidence, items: Tensor) -> Tensor:
 
 def _ranks(values: Tensor) -> Tensor:
     """How many of the row are larger, `[batch, length]`; equal values have one rank."""
-    return (values[:, None, :] > values[:, :, None]).sum(dim=2).float()
+    ordered = values.sort(dim=1).values
+    return values.shape[1] - torch.searchsorted(ordered, values.contiguous(), right=True).float()

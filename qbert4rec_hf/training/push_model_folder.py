@@ -54,7 +54,8 @@ class PushModelFolder(TrainerCallback):
 
     Args:
         recommender: whose model is trained. Its card is not pushed: its figures are of the model
-            as it was before.
+            as it was before. How model and item graph are mixed and re-ranked stays as it is;
+            `ranking.fit_ranker` chooses that anew for the trained model.
     """
 
     def __init__(self, recommender: Recommender) -> None:

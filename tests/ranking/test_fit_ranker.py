@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
-from tiny_sequence import make_model
+import torch
+from tiny_sequence import distinct_codes, make_model
 
 from qbert4rec_hf.data.sequences import Sequences
 from qbert4rec_hf.data.split import leave_one_out
 from qbert4rec_hf.errors import QBert4RecError
 from qbert4rec_hf.ranking.fit_ranker import RankingSettings, fit_ranker
+from qbert4rec_hf.ranking.ranks import UNSEEN_ITEMS
 
 SMALL = RankingSettings(regularizations=[5.0, 50.0], recencies=[0.5, 1.0], weights=[0.0, 0.5])
 
@@ -33,11 +37,36 @@ def test_everything_is_the_same_without_the_test_items():
     assert first.mixture == second.mixture
 
 
+def test_the_re_ranker_is_fitted_to_validation_users_alone():
+    # Whoever has an item takes the next one: transitions say it, and the mixture less clearly.
+    starts = np.random.default_rng(0).integers(0, 20, 300)
+    lists = [((start + np.arange(6)) % 20).tolist() for start in starts]
+    other = [[*history[:-1], history[0]] for history in lists]
+
+    def fitted(some, **fields):
+        settings = dataclasses.replace(SMALL, **fields)
+        return fit_ranker(make_model(distinct_codes(20)), split_of(some), settings)
+
+    first, second = fitted(lists), fitted(other)
+    assert first.reranking == second.reranking and first.reranking.kept
+    reranker = second.ranker.reranker
+    for name, value in first.ranker.reranker.state_dict().items():
+        assert torch.equal(value, reranker.state_dict()[name]), name
+    # Four items of each history are for training: three steps of one, two of two, one of three.
+    assert reranker.transitions.counts.sum() == pytest.approx(300 * (3 + 2 / 2 + 1 / 3))
+    assert first.reranking.ndcg_before == pytest.approx(
+        max(trial.ndcg for trial in first.mixture.trials if trial.protocol == UNSEEN_ITEMS)
+    )
+    without = fitted(lists, rerank=False)
+    assert without.reranking is None and without.ranker.reranker is None
+    assert without.mixture == first.mixture
+
+
 def test_without_the_prior_its_weight_is_zero():
     settings = RankingSettings(prior=False, regularizations=[5.0], recencies=[1.0])
     fitted = fit_ranker(make_model(), split_of([[0, 1, 2, 3]] * 4), settings)
     assert set(fitted.ranker.weights.values()) == {0.0}
-    assert fitted.mixture is None
+    assert fitted.mixture is None and fitted.ranker.reranker is None
     assert fitted.ranker.prior.popularity.sum() == 8
 
 

@@ -111,7 +111,7 @@ def test_a_new_item_has_the_evidence_of_its_neighbours(ranker, histories):
         reranker=ranker.reranker.extended(2),
     )
     _, evidence = grown.mixture(histories, UNSEEN_ITEMS, grown.reranker)
-    for values in (evidence.graph, evidence.graph_of_all, evidence.after_any, evidence.after_last):
+    for values in (evidence.graph, evidence.after_any, evidence.after_last):
         torch.testing.assert_close(values[:, 10], values[:, 2])
         torch.testing.assert_close(values[:, 11], values[:, [3, 4]].mean(dim=1))
     torch.testing.assert_close(evidence.popularity[10], evidence.popularity[2])
