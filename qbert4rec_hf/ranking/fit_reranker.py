@@ -89,28 +89,16 @@ def fit_reranker(
     """
     users = np.random.default_rng(seed).permutation(np.flatnonzero(histories.lengths))[:max_users]
     users.sort()
-    # Its weights are those that every network begins with.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        fresh = Reranker(Transitions.fit(train, ranker.num_items)).to(ranker.model.device)
-    parts = [
-        _examples(ranker, fresh, histories.take(users[rows]), targets[users[rows]])
-        for rows in _batches(np.arange(len(users)), batch_size)
-    ]
-    if not parts:
+    if len(users) < MIN_USERS:
         return None, None
-    features, place = (torch.cat(columns) for columns in zip(*parts, strict=True))
-    fold = np.random.default_rng(seed).permutation(len(users)) % FOLDS
+    fresh = fresh_reranker(ranker, train, seed=seed)
+    features, place = examples(
+        ranker, fresh, histories.take(users), targets[users], batch_size=batch_size
+    )
     teaches = (place >= 0).numpy()
     if teaches.sum() < MIN_USERS:
         return None, None
-    before = _gains(place.numpy(), k)
-    after = np.zeros(len(users))
-    for held_out in range(FOLDS):
-        rows = np.flatnonzero(teaches & (fold != held_out))
-        network = _fitted(fresh, features, place, rows, seed)
-        rows = np.flatnonzero(teaches & (fold == held_out))
-        after[rows] = _gains(_ranked(network, features, place, rows), k)
+    before, after = cross_fit(fresh, features, place, k=k, seed=seed)
     difference = after - before
     error = float(difference.std() / math.sqrt(len(users)))
     trial = RerankerTrial(
@@ -126,19 +114,78 @@ def fit_reranker(
     return _fitted(fresh, features, place, np.flatnonzero(teaches), seed), trial
 
 
-@torch.no_grad()
-def _examples(
-    ranker: Ranker, reranker: Reranker, histories: Sequences, targets: np.ndarray
-) -> tuple[Tensor, Tensor]:
-    """Features `[users, length, features]`, and where the target is among the items `[users]`.
+def fresh_reranker(ranker: Ranker, train: Sequences, *, seed: int = 0, **sizes: int) -> Reranker:
+    """A re-ranker for a ranker's catalogue with random weights.
 
-    A target that is not among them is at -1.
+    Args:
+        ranker: whose items it is for.
+        train: training histories, for the transitions.
+        seed: of the weights.
+        sizes: `hidden_size` and `length`, where they shall not be the usual ones.
     """
-    scores, evidence = ranker.mixture(histories, UNSEEN_ITEMS, reranker)
-    items = reranker.candidates(scores, histories)
-    is_target = items == torch.from_numpy(targets).to(items.device)[:, None]
-    place = torch.where(is_target.any(dim=1), is_target.int().argmax(dim=1), -1)
-    return shortlist_features(evidence, items).cpu(), place.cpu()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Reranker(Transitions.fit(train, ranker.num_items), **sizes)
+
+
+@torch.no_grad()
+def examples(
+    ranker: Ranker,
+    reranker: Reranker,
+    histories: Sequences,
+    targets: np.ndarray,
+    *,
+    batch_size: int = 256,
+) -> tuple[Tensor, Tensor]:
+    """What the network reads for each user, and where the target is among the items.
+
+    Args:
+        ranker: with its item graph, the mixture chosen.
+        reranker: whose transitions and length to use.
+        histories: what is known before each target.
+        targets: `[users]` item rows of the domain.
+        batch_size: users scored at a time.
+
+    Returns:
+        Features `[users, length, features]`, and the target's place `[users]` from 0 in the order
+        of the mixture, -1 where it is not among them.
+    """
+    features, places = [], []
+    for rows in _batches(np.arange(len(targets)), batch_size):
+        of_users = histories.take(rows)
+        scores, evidence = ranker.mixture(of_users, UNSEEN_ITEMS, reranker)
+        items = reranker.candidates(scores, of_users)
+        is_target = items == torch.from_numpy(targets[rows]).to(items.device)[:, None]
+        places.append(torch.where(is_target.any(dim=1), is_target.int().argmax(dim=1), -1).cpu())
+        features.append(shortlist_features(evidence, items).cpu())
+    return torch.cat(features), torch.cat(places)
+
+
+def cross_fit(
+    fresh: Reranker, features: Tensor, place: Tensor, *, k: int = 10, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """NDCG@k of each user before and after re-ranking by a network fitted to other users.
+
+    Args:
+        fresh: what every network begins as.
+        features: as `examples` gives them.
+        place: the same.
+        k: cut-off.
+        seed: of folds and order.
+
+    Returns:
+        Two arrays `[users]`.
+    """
+    fold = np.random.default_rng(seed).permutation(len(place)) % FOLDS
+    teaches = (place >= 0).numpy()
+    after = np.zeros(len(place))
+    for held_out in range(FOLDS):
+        network = _fitted(
+            fresh, features, place, np.flatnonzero(teaches & (fold != held_out)), seed
+        )
+        rows = np.flatnonzero(teaches & (fold == held_out))
+        after[rows] = _gains(_ranked(network, features, place, rows), k)
+    return _gains(place.numpy(), k), after
 
 
 def _fitted(

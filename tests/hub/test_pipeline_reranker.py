@@ -104,8 +104,8 @@ def test_it_answers_as_the_recommender_does(recommenders, length, exclude_seen):
         # The comparison says nothing where the re-ranker leaves every order as it is.
         plain = tiny_recommender().recommend(HISTORIES[:5], exclude_seen=exclude_seen)
         again = recommender.recommend(HISTORIES[:5], exclude_seen=exclude_seen)
-        for before, after in zip(plain, again, strict=True):
-            assert [item.item_id for item in before] != [item.item_id for item in after]
+        orders = [[[item.item_id for item in row] for row in found] for found in (plain, again)]
+        assert sum(before != after for before, after in zip(*orders, strict=True)) >= 3
 
 
 @pytest.mark.parametrize("exclude_seen", [True, False])

@@ -114,3 +114,10 @@ def test_the_test_split_is_read_by_the_second_command(
     for line in lines[1:]:
         best, plain = map(float, line.split("|")[2:4])
         assert 0 < plain <= best <= 1
+
+    rerank_ideas = script("rerank_ideas", "--data_dir", data, "--run", run, "--num_threads", 1)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert len(lines) == 3 + len(rerank_ideas.WITHOUT) + len(rerank_ideas.SIZES)
+    figures = {line.split("|")[1].strip(): float(line.split("|")[2]) for line in lines[1:]}
+    assert all(0 < figure <= 1 for figure in figures.values())
+    assert figures["without all but the two scores"] != figures["re-ranked"]
