@@ -118,7 +118,9 @@ class PipelineReranker:
         # Where the catalogue is short, items of the history fill up the row.
         left_alone = first == -torch.inf
         share = first.masked_fill(left_alone, 0.0).sum(dim=1, keepdim=True)
-        features = self._features(log_probabilities, of_graph, histories, graph, new_items, items)
+        features = self._features(
+            log_probabilities, of_graph, histories, graph, new_items, items, ~left_alone
+        )
         logits = self._logits(features).masked_fill(left_alone, -torch.inf)
         dealt = torch.softmax(logits, dim=1) * share
         return scores.scatter(1, items, torch.where(left_alone, scores.gather(1, items), dealt))
@@ -140,6 +142,7 @@ class PipelineReranker:
         graph: PipelineGraph,
         new_items: PipelineNewItems | None,
         items: torch.Tensor,
+        unseen: torch.Tensor,
     ) -> torch.Tensor:
         """`[batch, length, features]` of `items` `[batch, length]`, in the order of `FEATURES`."""
         last = [history[-1:] for history in histories]
@@ -156,7 +159,8 @@ class PipelineReranker:
 
         model = log_probabilities.gather(1, items).clamp(min=-20)
         total = of_graph.sum(dim=1, keepdim=True)
-        shares = of_graph.gather(1, items) / total.clamp(min=1e-9)
+        share = of_graph.gather(1, items) / total.clamp(min=1e-9)
+        of_items = (share + 1e-5).log()
         lengths = torch.tensor([len(history) for history in histories], device=items.device)
         of_history = (
             lengths.float().clamp(min=1).log(),
@@ -164,9 +168,9 @@ class PipelineReranker:
         )
         features = [
             model,
-            torch.log1p(_ranks(model)),
-            (shares + 1e-5).log(),
-            torch.log1p(_ranks(shares)),
+            torch.log1p(_ranks(model, unseen)),
+            of_items,
+            torch.log1p(_ranks(of_items, unseen)),
             (known(graph.score(last, 1.0)) + 1e-3).log(),
             (after(histories) + 0.1).log(),
             (after(last) + 0.1).log(),
@@ -176,7 +180,12 @@ class PipelineReranker:
         return torch.stack(features, dim=2).float()
 
 
-def _ranks(values: torch.Tensor) -> torch.Tensor:
-    """How many of the row are larger, `[batch, length]`; equal values have one rank."""
-    ordered = values.sort(dim=1).values
-    return values.shape[1] - torch.searchsorted(ordered, values.contiguous(), right=True).float()
+def _ranks(logarithms: torch.Tensor, unseen: torch.Tensor) -> torch.Tensor:
+    """How many of the row's unseen items are larger, `[batch, length]`.
+
+    Rounded to a thousandth before: between nearly equal items, such as new ones with the same
+    neighbours, the last digits are chance, and must not decide.
+    """
+    rounded = (logarithms * 1000).round().masked_fill(~unseen, -torch.inf)
+    ordered = rounded.sort(dim=1).values
+    return rounded.shape[1] - torch.searchsorted(ordered, rounded, right=True).float()

@@ -154,10 +154,10 @@ def examples(
     for rows in _batches(np.arange(len(targets)), batch_size):
         of_users = histories.take(rows)
         scores, evidence = ranker.mixture(of_users, UNSEEN_ITEMS, reranker)
-        items = reranker.candidates(scores, of_users)
+        first, items = reranker.first_unseen(scores, of_users)
         is_target = items == torch.from_numpy(targets[rows]).to(items.device)[:, None]
         places.append(torch.where(is_target.any(dim=1), is_target.int().argmax(dim=1), -1).cpu())
-        features.append(shortlist_features(evidence, items).cpu())
+        features.append(shortlist_features(evidence, items, first > -torch.inf).cpu())
     return torch.cat(features), torch.cat(places)
 
 

@@ -115,19 +115,20 @@ class Reranker(nn.Module):
         hidden = nn.functional.gelu(self.second(self.dropout(hidden)))
         return self.out(hidden)[..., 0]
 
-    def candidates(self, scores: Tensor, histories: Sequences) -> Tensor:
-        """The first unseen items of each row, best first, `[batch, length]` item rows.
+    def first_unseen(self, scores: Tensor, histories: Sequences) -> tuple[Tensor, Tensor]:
+        """The first unseen items of each row, best first.
 
         Args:
             scores: `[batch, items]`.
             histories: `[batch]`.
-        """
-        return self._first(scores, histories).indices
 
-    def _first(self, scores: Tensor, histories: Sequences) -> torch.return_types.topk:
-        """The first unseen items and their scores; minus infinity where there are not enough."""
+        Returns:
+            Scores and item rows, `[batch, length]` each. Where the catalogue has not so many unseen
+            items, items of the history with minus infinity fill up the row.
+        """
         unseen = mask_items(scores, histories)
-        return unseen.topk(min(self.length, scores.shape[1]), dim=1)
+        first, items = unseen.topk(min(self.length, scores.shape[1]), dim=1)
+        return first, items
 
     def reorder(self, scores: Tensor, evidence: Evidence, histories: Sequences) -> Tensor:
         """The mixture's scores with those of the first unseen items dealt out anew.
@@ -140,10 +141,10 @@ class Reranker(nn.Module):
         Returns:
             `[batch, items]` with the same sum a row.
         """
-        first, items = self._first(scores, histories)
-        # Where the catalogue is short, items of the history fill up the row.
+        first, items = self.first_unseen(scores, histories)
         left_alone = first == -torch.inf
-        logits = self(shortlist_features(evidence, items)).masked_fill(left_alone, -torch.inf)
+        features = shortlist_features(evidence, items, ~left_alone)
+        logits = self(features).masked_fill(left_alone, -torch.inf)
         share = first.masked_fill(left_alone, 0.0).sum(dim=1, keepdim=True)
         dealt = torch.softmax(logits, dim=1) * share
         return scores.scatter(1, items, torch.where(left_alone, scores.gather(1, items), dealt))
@@ -273,19 +274,21 @@ class Reranker(nn.Module):
         return made.eval()
 
 
-def shortlist_features(evidence: Evidence, items: Tensor) -> Tensor:
+def shortlist_features(evidence: Evidence, items: Tensor, unseen: Tensor) -> Tensor:
     """What the network reads of some items of each history.
 
     Args:
         evidence: of the batch.
         items: `[batch, length]` item rows.
+        unseen: `[batch, length]`, False for what only fills up a row.
 
     Returns:
         `[batch, length, features]` float32, in the order of `FEATURES`.
     """
     model = evidence.log_probabilities.gather(1, items).float().clamp(min=-20)
     total = evidence.graph.clamp(min=0).sum(dim=1, keepdim=True)
-    graph = evidence.graph.gather(1, items).clamp(min=0) / total.clamp(min=1e-9)
+    share = evidence.graph.gather(1, items).clamp(min=0) / total.clamp(min=1e-9)
+    graph = (share + 1e-5).log()
     of_history = (
         evidence.history_length.float().clamp(min=1).log(),
         evidence.log_probabilities.amax(dim=1),
@@ -293,9 +296,9 @@ def shortlist_features(evidence: Evidence, items: Tensor) -> Tensor:
     return torch.stack(
         [
             model,
-            torch.log1p(_ranks(model)),
-            (graph + 1e-5).log(),
-            torch.log1p(_ranks(graph)),
+            torch.log1p(_ranks(model, unseen)),
+            graph,
+            torch.log1p(_ranks(graph, unseen)),
             (evidence.graph_of_last.gather(1, items) + 1e-3).log(),
             (evidence.after_any.gather(1, items) + 0.1).log(),
             (evidence.after_last.gather(1, items) + 0.1).log(),
@@ -306,7 +309,12 @@ def shortlist_features(evidence: Evidence, items: Tensor) -> Tensor:
     ).float()
 
 
-def _ranks(values: Tensor) -> Tensor:
-    """How many of the row are larger, `[batch, length]`; equal values have one rank."""
-    ordered = values.sort(dim=1).values
-    return values.shape[1] - torch.searchsorted(ordered, values.contiguous(), right=True).float()
+def _ranks(logarithms: Tensor, unseen: Tensor) -> Tensor:
+    """How many of the row's unseen items are larger, `[batch, length]`.
+
+    Rounded to a thousandth before: between nearly equal items, such as new ones with the same
+    neighbours, the last digits are chance, and must not decide.
+    """
+    rounded = (logarithms * 1000).round().masked_fill(~unseen, -torch.inf)
+    ordered = rounded.sort(dim=1).values
+    return rounded.shape[1] - torch.searchsorted(ordered, rounded, right=True).float()
