@@ -50,7 +50,7 @@ from qbert4rec_hf.ranking.recommender import Recommender
 from qbert4rec_hf.runs.pipeline import Run
 
 AS_THEY_ARE = f"{OURS}, seen items as they are"
-DEPLOYED = f"{OURS}, graph of validation items too"
+DEPLOYED = f"{OURS}, fitted on validation items too"
 PAPER = "The paper's objective and training, same semantic IDs"
 STAGES = ("features", "fusion", "quantizer", "semantic_ids", "pretrain", "finetune", "model")
 FROM_CODES = (
