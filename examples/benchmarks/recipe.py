@@ -14,7 +14,7 @@ with its validation figure (`model/ranking.json`).
 Rows: popularity; the item graph without and with recency (EASE), tuned on validation for each
 protocol by itself; the model with it, its first items re-ranked (where validation asks for that)
 and not; the model alone; the whole with seen items ranked as they are; as a shop would deploy it,
-with item graph and transitions counted on validation items too (all else as chosen before); and
+with the item graph fitted on validation items too (all else as chosen before); and
 variants of the first seed (`--variants`): without pre-training, with the paper's objective and
 training, with 8 codes an item instead of 4, and pre-trained on the sets in `--pretrain_dirs` too.
 Paired bootstrap over users of our model against each. Figures by history length, by popularity of
@@ -167,9 +167,6 @@ def our_systems(data: Split, ranker: Ranker) -> dict[str, Callable]:
         max_per_row=ranker.prior.info["max_per_row"],
     )
     weights, seen_weight, reranker = ranker.weights, ranker.seen_weight, ranker.reranker
-    later = reranker
-    if reranker is not None:
-        later = reranker.refitted(data.split.histories("test"), data.num_items)
     return {
         OURS: ranker.scores_by_protocol,
         MIXED: ranker.with_reranker(None).scores_by_protocol,
@@ -178,7 +175,7 @@ def our_systems(data: Split, ranker: Ranker) -> dict[str, Callable]:
             ranker.model, ranker.prior, weights, reranker=reranker
         ).scores_by_protocol,
         DEPLOYED: Ranker(
-            ranker.model, deployed, weights, seen_weight=seen_weight, reranker=later
+            ranker.model, deployed, weights, seen_weight=seen_weight, reranker=reranker
         ).scores_by_protocol,
     }
 

@@ -21,7 +21,6 @@ from qbert4rec_hf.ranking.fit_reranker import cross_fit, examples, fresh_reranke
 from qbert4rec_hf.ranking.reranker import FEATURES
 
 WITHOUT = {
-    "transitions": ("after_any", "after_last"),
     "the graph's word on the last item": ("graph_of_last",),
     "ranks": ("model_rank", "graph_rank"),
     "popularity": ("popularity",),
@@ -59,7 +58,7 @@ def main() -> None:
         difference = gains.mean() - before.mean()
         print(f"| {name} | {gains.mean():.4f} | {difference:+.4f} ± {error:.4f} |", flush=True)
 
-    fresh = fresh_reranker(ranker, data.split.train)
+    fresh = fresh_reranker()
     features, place = examples(ranker, fresh, histories, targets)
     before, after = cross_fit(fresh, features, place)
     print(f"| {data.name} | NDCG@10 | to the mixture |\n|---|---:|---:|")
@@ -70,7 +69,7 @@ def main() -> None:
         fewer[..., [FEATURES.index(column) for column in columns]] = 0.0
         show(f"without {name}", cross_fit(fresh, fewer, place)[1], before)
     for name, sizes in SIZES.items():
-        other = fresh_reranker(ranker, data.split.train, **sizes)
+        other = fresh_reranker(**sizes)
         show(name, cross_fit(other, *examples(ranker, other, histories, targets))[1], before)
 
 

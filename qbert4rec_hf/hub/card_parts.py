@@ -109,8 +109,8 @@ def method(facts: ModelCardFacts) -> str:
     if facts.reranked_items:
         paragraphs.append(
             f"The first {facts.reranked_items} items are then put in order by a small network, "
-            "fitted to validation users. It reads what model and graph say of each, what followed "
-            "the last items of the history in training, and how popular it is."
+            "fitted to validation users. It reads what model and graph say of each, what the graph "
+            "says of the last item alone, and how popular each is."
         )
     if facts.seen_weight != 1:
         paragraphs.append(

@@ -287,36 +287,16 @@ class PipelineGraph:
             histories: `[batch]` arrays of item rows, oldest first.
             recency: weight of one step back; `self.recency` holds that of each protocol.
         """
-        return sum_of_rows(self.weights, self.columns, self.row_starts, histories, recency)
-
-
-def sum_of_rows(
-    values: np.ndarray,
-    columns: np.ndarray,
-    row_starts: np.ndarray,
-    histories: list[np.ndarray],
-    recency: float,
-) -> np.ndarray:
-    """Rows of a sparse matrix, added up over the items of each history, earlier ones less.
-
-    Args:
-        values, columns, row_starts: `[items, items]` as compressed sparse rows.
-        histories: `[batch]` arrays of item rows, oldest first.
-        recency: weight of one step back.
-
-    Returns:
-        `[batch, items]` float32.
-    """
-    sums = np.zeros((len(histories), len(row_starts) - 1), dtype=np.float32)
-    for row, history in enumerate(histories):
-        powers = np.power(recency, np.arange(len(history))[::-1], dtype=np.float64)
-        items, place = np.unique(history, return_inverse=True)
-        weights = np.zeros(len(items), dtype=np.float32)
-        np.add.at(weights, place, powers.astype(np.float32))
-        for item, weight in zip(items.tolist(), weights, strict=True):
-            span = slice(row_starts[item], row_starts[item + 1])
-            sums[row, columns[span]] += weight * values[span]
-    return sums
+        scores = np.zeros((len(histories), len(self.popularity)), dtype=np.float32)
+        for row, history in enumerate(histories):
+            powers = np.power(recency, np.arange(len(history))[::-1], dtype=np.float64)
+            items, place = np.unique(history, return_inverse=True)
+            weights = np.zeros(len(items), dtype=np.float32)
+            np.add.at(weights, place, powers.astype(np.float32))
+            for item, weight in zip(items.tolist(), weights, strict=True):
+                span = slice(self.row_starts[item], self.row_starts[item + 1])
+                scores[row, self.columns[span]] += weight * self.weights[span]
+        return scores
 
 
 def read_json(find: Callable[[str], str | None], name: str) -> Any:

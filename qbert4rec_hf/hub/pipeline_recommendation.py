@@ -102,7 +102,7 @@ class NextItemRecommendationPipeline(Pipeline):
         self._folder = None if folder is None else Path(folder)
         self.catalog = PipelineCatalog(self._find, self.model, domain, self.tokenizer)
         self.graph = PipelineGraph.load(self._find, len(self.catalog.item_ids))
-        self.reranker = PipelineReranker.load(self._find, len(self.catalog.item_ids))
+        self.reranker = PipelineReranker.load(self._find)
         self.new_items = PipelineNewItems.load(self._find, self.catalog)
         self.weights = self.catalog.settings.get("prior_weights") or {}
         self.seen_weight = self.catalog.settings.get("seen_weight", 1.0)

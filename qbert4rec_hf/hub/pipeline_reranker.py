@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from .pipeline_folder import PipelineGraph, PipelineNewItems, read_json, sum_of_rows
+from .pipeline_folder import PipelineGraph, PipelineNewItems, read_json
 
 RERANKER_FOLDER, RERANKER_INFO = "reranker", "reranker.json"
 RERANKER_WEIGHTS = "reranker.safetensors"
@@ -22,17 +22,13 @@ FEATURES = (
     "graph",
     "graph_rank",
     "graph_of_last",
-    "after_any",
-    "after_last",
     "popularity",
     "history_length",
     "model_best",
 )
-TRANSITIONS = ("counts", "columns", "row_starts")
 NETWORK = tuple(
     f"{layer}.{part}" for layer in ("first", "second", "out") for part in ("weight", "bias")
 )
-TRANSITION_RECENCY = 0.7
 
 
 class PipelineReranker:
@@ -40,23 +36,18 @@ class PipelineReranker:
 
     Args:
         state: tensors of the network by name: `mean` and `scale` `[features]`, weights and biases.
-        transitions: `counts`, `columns`, `row_starts` (compressed sparse rows): how often an item
-            came soon after another one.
         length: how many items are re-ordered.
     """
 
-    def __init__(
-        self, state: dict[str, torch.Tensor], transitions: dict[str, np.ndarray], length: int
-    ):
-        self.state, self.transitions, self.length = state, transitions, length
+    def __init__(self, state: dict[str, torch.Tensor], length: int):
+        self.state, self.length = state, length
 
     @classmethod
-    def load(cls, find: Callable[[str], str | None], num_items: int) -> PipelineReranker | None:
+    def load(cls, find: Callable[[str], str | None]) -> PipelineReranker | None:
         """The folder's re-ranker, None where it has none.
 
         Raises:
-            ValueError: a part is missing, or the re-ranker reads other things or is about other
-                items.
+            ValueError: a part is missing, or the re-ranker reads other things.
         """
         from safetensors.torch import load_file
 
@@ -73,21 +64,13 @@ class PipelineReranker:
         if path is None:
             raise ValueError(f"{name} is missing; copy the whole model folder")
         state = load_file(path)
-        expected = ("mean", "scale", *NETWORK, *(f"transitions.{part}" for part in TRANSITIONS))
-        missing = [part for part in expected if part not in state]
+        missing = [part for part in ("mean", "scale", *NETWORK) if part not in state]
         if missing or "length" not in info:
             raise ValueError(
                 f"{name} or {RERANKER_INFO} lacks {', '.join(missing or ['length'])}; fetch the "
                 "folder again"
             )
-        transitions = {part: state.pop(f"transitions.{part}").numpy() for part in TRANSITIONS}
-        covered = len(transitions["row_starts"]) - 1
-        if not info.get("num_items") == covered == num_items:
-            raise ValueError(
-                f"the re-ranker covers {info.get('num_items')} items and its transitions {covered},"
-                f" the catalogue has {num_items}; take all from the same folder"
-            )
-        return cls(state, transitions, info["length"])
+        return cls(state, info["length"])
 
     def reorder(
         self,
@@ -153,10 +136,6 @@ class PipelineReranker:
             found = found if new_items is None else new_items.fill(found)
             return found.expand(len(items), -1).gather(1, items)
 
-        def after(of: list[np.ndarray]) -> torch.Tensor:
-            arrays = (self.transitions[part] for part in TRANSITIONS)
-            return known(sum_of_rows(*arrays, of, TRANSITION_RECENCY))
-
         model = log_probabilities.gather(1, items).clamp(min=-20)
         total = of_graph.sum(dim=1, keepdim=True)
         share = of_graph.gather(1, items) / total.clamp(min=1e-9)
@@ -172,8 +151,6 @@ class PipelineReranker:
             of_items,
             torch.log1p(_ranks(of_items, unseen)),
             (known(graph.score(last, 1.0)) + 1e-3).log(),
-            (after(histories) + 0.1).log(),
-            (after(last) + 0.1).log(),
             torch.log1p(known(graph.popularity[None].astype(np.float32))),
             *(values[:, None].expand(items.shape) for values in of_history),
         ]

@@ -149,7 +149,7 @@ def fit_ranker(
         )
         if settings.rerank:
             reranker, reranking = fit_reranker(
-                ranker, split.train, split.histories("validation"), split.targets("validation")
+                ranker, split.histories("validation"), split.targets("validation")
             )
             ranker = ranker.with_reranker(reranker)
     return FittedRanker(ranker, trials, mixture, reranking)

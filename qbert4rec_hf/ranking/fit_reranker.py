@@ -14,7 +14,6 @@ from torch import Tensor
 
 from .ranks import UNSEEN_ITEMS, discounted_gain
 from .reranker import Reranker, shortlist_features
-from .transitions import Transitions
 
 if TYPE_CHECKING:
     from ..data.sequences import Sequences
@@ -57,7 +56,6 @@ class RerankerTrial:
 
 def fit_reranker(
     ranker: Ranker,
-    train: Sequences,
     histories: Sequences,
     targets: np.ndarray,
     *,
@@ -75,7 +73,6 @@ def fit_reranker(
 
     Args:
         ranker: with its item graph, the mixture chosen.
-        train: training histories, for the transitions.
         histories: what is known before each validation target; empty ones are left out.
         targets: `[users]` item rows of the domain.
         max_users: users to look at, drawn with `seed`.
@@ -91,7 +88,7 @@ def fit_reranker(
     users.sort()
     if len(users) < MIN_USERS:
         return None, None
-    fresh = fresh_reranker(ranker, train, seed=seed)
+    fresh = fresh_reranker(seed=seed)
     features, place = examples(
         ranker, fresh, histories.take(users), targets[users], batch_size=batch_size
     )
@@ -114,18 +111,16 @@ def fit_reranker(
     return _fitted(fresh, features, place, np.flatnonzero(teaches), seed), trial
 
 
-def fresh_reranker(ranker: Ranker, train: Sequences, *, seed: int = 0, **sizes: int) -> Reranker:
-    """A re-ranker for a ranker's catalogue with random weights.
+def fresh_reranker(*, seed: int = 0, **sizes: int) -> Reranker:
+    """A re-ranker with random weights.
 
     Args:
-        ranker: whose items it is for.
-        train: training histories, for the transitions.
         seed: of the weights.
         sizes: `hidden_size` and `length`, where they shall not be the usual ones.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Reranker(Transitions.fit(train, ranker.num_items), **sizes)
+        return Reranker(**sizes)
 
 
 @torch.no_grad()
@@ -141,7 +136,7 @@ def examples(
 
     Args:
         ranker: with its item graph, the mixture chosen.
-        reranker: whose transitions and length to use.
+        reranker: whose length to use.
         histories: what is known before each target.
         targets: `[users]` item rows of the domain.
         batch_size: users scored at a time.

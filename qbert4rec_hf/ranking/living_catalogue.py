@@ -94,12 +94,12 @@ class LivingCatalogue:
             num_items=self.catalog.domain_sizes,
         )
         self.new_items.add(self.domain, dict(zip(item_ids, speaking, strict=True)))
-        ranker, count = self.ranker, len(frame)
+        ranker = self.ranker
         self._set_ranker(
-            None if ranker.prior is None else ranker.prior.extended(count),
+            None if ranker.prior is None else ranker.prior.extended(len(frame)),
             ranker.weights,
             ranker.seen_weight,
-            None if ranker.reranker is None else ranker.reranker.extended(count),
+            ranker.reranker,
         )
         return [self.items.encode(item_id) for item_id in item_ids]
 
@@ -140,7 +140,7 @@ class LivingCatalogue:
         return list(zip(names.tolist(), self.catalog.item_ids, strict=True))
 
     def update(self, interactions: pd.DataFrame) -> None:
-        """Refits item graph, transitions and popularity to the shop's present log; no training.
+        """Refits the item graph and the popularity to the shop's present log, without training.
 
         Items that were added speak for themselves in the graph from their first interaction on; to
         the model they are new until it is trained again.
@@ -182,10 +182,9 @@ class LivingCatalogue:
         refitted = ItemGraphPrior.fit(histories, len(self.items.item_ids), **settings)
         if prior is not None:
             refitted = refitted.with_recency(prior.recency)
-        reranker = self.ranker.reranker
-        if reranker is not None:
-            reranker = reranker.refitted(histories, len(self.items.item_ids))
-        self._set_ranker(refitted, self.ranker.weights, self.ranker.seen_weight, reranker)
+        self._set_ranker(
+            refitted, self.ranker.weights, self.ranker.seen_weight, self.ranker.reranker
+        )
 
     def for_domain(self, domain: Domain | StreamedDomain) -> Self:
         """The same model with the items of another domain, coded by their content alone.

@@ -45,8 +45,8 @@ class Ranker:
         reranker: re-orders the first unseen items of the mixture; needs a prior.
 
     Raises:
-        QBert4RecError: the model has no such domain, the prior or the re-ranker covers another
-            catalogue, or there is a re-ranker and no prior.
+        QBert4RecError: the model has no such domain, the prior covers another catalogue, or
+            there is a re-ranker and no prior.
     """
 
     def __init__(
@@ -70,11 +70,9 @@ class Ranker:
                 f"the item graph covers {prior.num_items} items, the catalogue has "
                 f"{sizes[domain]}; fit the graph on this catalogue"
             )
-        if reranker is not None and (prior is None or reranker.num_items != sizes[domain]):
+        if reranker is not None and prior is None:
             raise QBert4RecError(
-                f"the re-ranker covers {reranker.num_items} items and needs an item graph; the "
-                f"catalogue has {sizes[domain]}, "
-                f"{'no graph' if prior is None else 'with a graph'}; take all from one folder"
+                "a re-ranker needs an item graph, which is not there; take both from one folder"
             )
         self.model = model.eval()
         self.prior = prior

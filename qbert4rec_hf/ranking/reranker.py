@@ -13,9 +13,7 @@ from torch import Tensor, nn
 
 from ..errors import QBert4RecError
 from ..files import atomic_folder, read_json, write_json
-from .item_graph import weighted_histories
 from .ranks import mask_items
-from .transitions import Transitions
 
 if TYPE_CHECKING:
     from ..data.sequences import Sequences
@@ -31,15 +29,11 @@ FEATURES = (
     "graph",
     "graph_rank",
     "graph_of_last",
-    "after_any",
-    "after_last",
     "popularity",
     "history_length",
     "model_best",
 )
 """What the network reads of each item, in this order (`shortlist_features`)."""
-
-_TRANSITION_RECENCY = 0.7
 
 
 @dataclass(frozen=True)
@@ -50,8 +44,6 @@ class Evidence:
         log_probabilities: `[batch, items]` of the sequence model.
         graph: `[batch, items]`, the prior's scores at the recency of the mixture.
         graph_of_last: the same, of the last item alone.
-        after_any: `[batch, items]`, transitions from the items of the history, later ones more.
-        after_last: the same, from the last item alone.
         popularity: `[items]`, training interactions.
         history_length: `[batch]`.
     """
@@ -59,8 +51,6 @@ class Evidence:
     log_probabilities: Tensor
     graph: Tensor
     graph_of_last: Tensor
-    after_any: Tensor
-    after_last: Tensor
     popularity: Tensor
     history_length: Tensor
 
@@ -69,16 +59,20 @@ class Reranker(nn.Module):
     r"""A small network that re-orders the first unseen items of the mixture.
 
     The mixture adds up model and item graph with one weight for everybody. The network sees for
-    each of the first `length` items what either says of it and how sure, what followed the last
-    item before, and how popular it is (`FEATURES`), and gives it a logit. The items' share of the
-    whole is dealt out anew:
+    each of the first `length` items what either says of it and how sure, what the graph says of
+    the last item alone, and how popular the item is (`FEATURES`), and gives it a logit. The items'
+    share of the whole is dealt out anew:
 
     \[ p'_j = \Big(\sum_{k \in S} p_k\Big) \cdot softmax(f(x))_j, \quad j \in S \]
 
     Items further down, and items of the history, keep what the mixture gave them.
 
+    Which item came right after which one before is left out on purpose. Where a log was sorted by
+    item within a day or an order, that would teach the network the sorting, on validation and test
+    users alike, and nothing of what people take next (`examples/benchmarks/what_did_not_help.md`
+    has figures).
+
     Args:
-        transitions: of the training histories.
         hidden_size: units of the two hidden layers.
         length: how many of the first items are re-ordered.
 
@@ -90,11 +84,8 @@ class Reranker(nn.Module):
     mean: Tensor
     scale: Tensor
 
-    def __init__(
-        self, transitions: Transitions, *, hidden_size: int = 32, length: int = 100
-    ) -> None:
+    def __init__(self, *, hidden_size: int = 32, length: int = 100) -> None:
         super().__init__()
-        self.transitions = transitions
         self.hidden_size = hidden_size
         self.length = length
         self.register_buffer("mean", torch.zeros(len(FEATURES)))
@@ -103,11 +94,6 @@ class Reranker(nn.Module):
         self.second = nn.Linear(hidden_size, hidden_size)
         self.out = nn.Linear(hidden_size, 1)
         self.dropout = nn.Dropout(0.1)
-
-    @property
-    def num_items(self) -> int:
-        """Items of the catalogue that it was made for."""
-        return self.transitions.num_items
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits `[batch, length]` of features `[batch, length, features]`."""
@@ -168,63 +154,36 @@ class Reranker(nn.Module):
                 each.
         """
         device = log_probabilities.device
-        last = histories.last(1)
-        counts, size = self.transitions.counts, prior.num_items
 
         def known(values: np.ndarray) -> Tensor:
             found = torch.from_numpy(values).to(device).clamp(min=0)
             return found if new_items is None else new_items.fill(found)
 
-        def after(of: Sequences) -> Tensor:
-            return known((weighted_histories(of, size, _TRANSITION_RECENCY) @ counts).toarray())
-
         return Evidence(
             log_probabilities=log_probabilities,
             graph=graph.to(device),
-            graph_of_last=known(prior.score(last, recency=1.0)),
-            after_any=after(histories),
-            after_last=after(last),
+            graph_of_last=known(prior.score(histories.last(1), recency=1.0)),
             popularity=known(prior.popularity[None].astype(np.float32))[0],
             history_length=torch.from_numpy(histories.lengths).to(device),
         )
 
-    def refitted(self, histories: Sequences, num_items: int) -> Reranker:
-        """The same network beside the transitions of other training histories."""
-        return self._with(Transitions.fit(histories, num_items))
-
-    def extended(self, count: int) -> Reranker:
-        """The same network beside `count` further items, which followed nothing yet."""
-        return self._with(self.transitions.extended(count))
-
-    def _with(self, transitions: Transitions) -> Reranker:
-        other = Reranker(transitions, hidden_size=self.hidden_size, length=self.length)
-        other.load_state_dict(self.state_dict())
-        return other.eval()
-
     def save(self, folder: str | os.PathLike) -> None:
-        """Writes network and transitions (safetensors) and their settings (JSON).
+        """Writes the network (safetensors) and its settings (JSON).
 
         Raises:
             QBert4RecError: the folder cannot be written to.
         """
         from safetensors.torch import save_file
 
-        counts = self.transitions.counts
-        arrays = {
-            "transitions.counts": torch.from_numpy(counts.data),
-            "transitions.columns": torch.from_numpy(counts.indices.astype(np.int64)),
-            "transitions.row_starts": torch.from_numpy(counts.indptr.astype(np.int64)),
-        }
         info = {
             "format_version": FORMAT_VERSION,
             "features": list(FEATURES),
             "hidden_size": self.hidden_size,
             "length": self.length,
-            "num_items": self.num_items,
         }
         with atomic_folder(folder) as temporary:
             state = {name: value.cpu().contiguous() for name, value in self.state_dict().items()}
-            save_file(state | arrays, temporary / WEIGHTS_FILE)
+            save_file(state, temporary / WEIGHTS_FILE)
             write_json(temporary / INFO_FILE, info)
 
     @classmethod
@@ -236,7 +195,6 @@ class Reranker(nn.Module):
         """
         from safetensors import SafetensorError
         from safetensors.torch import load_file
-        from scipy.sparse import csr_array
 
         folder = Path(folder)
         info: Any = read_json(folder / INFO_FILE)
@@ -252,17 +210,12 @@ class Reranker(nn.Module):
         path = folder / WEIGHTS_FILE
         try:
             state = load_file(path)
-            names = ("counts", "columns", "row_starts")
-            arrays = tuple(state.pop(f"transitions.{name}").numpy() for name in names)
-            size = info["num_items"]
-            counts = csr_array(arrays, shape=(size, size))
-            counts.check_format(full_check=True)
             # Before anything of the size that the settings claim is made.
             if state["first.weight"].shape != (info["hidden_size"], len(FEATURES)):
                 raise ValueError(f"hidden_size is {info['hidden_size']!r}")
             if not isinstance(info["length"], int) or info["length"] < 1:
                 raise ValueError(f"length is {info['length']!r}")
-            made = cls(Transitions(counts), hidden_size=info["hidden_size"], length=info["length"])
+            made = cls(hidden_size=info["hidden_size"], length=info["length"])
             made.load_state_dict(state)
         except FileNotFoundError:
             raise QBert4RecError(f"{path} does not exist; fetch the folder again") from None
@@ -300,8 +253,6 @@ def shortlist_features(evidence: Evidence, items: Tensor, unseen: Tensor) -> Ten
             graph,
             torch.log1p(_ranks(graph, unseen)),
             (evidence.graph_of_last.gather(1, items) + 1e-3).log(),
-            (evidence.after_any.gather(1, items) + 0.1).log(),
-            (evidence.after_last.gather(1, items) + 0.1).log(),
             torch.log1p(evidence.popularity)[items],
             *(values[:, None].expand(items.shape) for values in of_history),
         ],

@@ -17,15 +17,11 @@ from safetensors.torch import load_file, save_file
 from tiny_recommender import NUM_ITEMS, tiny_recommender
 from transformers import pipeline
 
-from qbert4rec_hf.data.sequences import Sequences
 from qbert4rec_hf.hub.pipeline_reranker import FEATURES as FEATURES_OF_PIPELINE
-from qbert4rec_hf.hub.pipeline_reranker import TRANSITION_RECENCY
-from qbert4rec_hf.ranking import reranker as package
 from qbert4rec_hf.ranking.pipeline_code import TASK
 from qbert4rec_hf.ranking.ranks import PROTOCOLS
 from qbert4rec_hf.ranking.recommender import Recommender
 from qbert4rec_hf.ranking.reranker import FEATURES, Reranker
-from qbert4rec_hf.ranking.transitions import Transitions
 
 LENGTHS = (1, 4, 9, NUM_ITEMS, 100)
 HISTORIES = [
@@ -52,11 +48,8 @@ with open("answers.json", "w", encoding="utf-8") as file:
 
 def reranking_recommender(length: int) -> Recommender:
     """The tiny one with a re-ranker of random weights, strong enough to change the order."""
-    rng = np.random.default_rng(1)
-    histories = [rng.integers(0, NUM_ITEMS, size=rng.integers(1, 7)) for _ in range(30)]
-    transitions = Transitions.fit(Sequences.from_lists(histories), NUM_ITEMS)
     torch.manual_seed(2)
-    reranker = Reranker(transitions, hidden_size=8, length=length)
+    reranker = Reranker(hidden_size=8, length=length)
     with torch.no_grad():
         reranker.mean.copy_(torch.rand(len(FEATURES)))
         reranker.scale.copy_(torch.rand(len(FEATURES)) + 0.5)
@@ -90,7 +83,6 @@ def assert_answers_as(recommender, answers, histories, exclude_seen):
 
 def test_both_read_the_same_of_an_item():
     assert FEATURES_OF_PIPELINE == FEATURES
-    assert TRANSITION_RECENCY == package._TRANSITION_RECENCY
 
 
 @pytest.mark.parametrize("exclude_seen", [True, False])
@@ -142,7 +134,7 @@ def test_items_that_joined_after_training(tmp_path, length, exclude_seen):
     recommender = grown(length, folder)
     ask = pipeline(TASK, model=str(folder), exclude_seen=exclude_seen, top_k=50)
     assert_answers_as(recommender, ask(NEW_HISTORIES), NEW_HISTORIES, exclude_seen)
-    # The second new item is known to graph and transitions by now.
+    # The second new item is known to the graph by now.
     log = [("u", "item-1", 1), ("u", "new-1", 2), ("v", "item-0", 1), ("v", "item-3", 2)]
     recommender.update(pd.DataFrame(log, columns=["user_id", "item_id", "timestamp"]))
     folder = recommender.save_pretrained(tmp_path / "later")
@@ -215,10 +207,6 @@ def _without(name):
     return change
 
 
-def _of_another_catalogue(folder: Path) -> None:
-    Reranker.load(folder).extended(2).save(folder)
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -226,13 +214,11 @@ def _of_another_catalogue(folder: Path) -> None:
             lambda folder: (folder / "reranker.safetensors").unlink(),
             "reranker/reranker.safetensors is missing; copy the whole model folder",
         ),
-        (_of_another_catalogue, "the re-ranker covers 14 items .* the catalogue has 12; take all"),
-        (_write(num_items=5), "covers 5 items and its transitions 12, the catalogue has 12"),
         (_write(format_version=2), "reranker.json is newer than this pipeline"),
         (_write(features=["model"]), "names features that this pipeline does not know"),
         (_write(length=None), "lacks length; fetch the folder again"),
         (_without("out.weight"), "lacks out.weight; fetch the folder again"),
-        (_without("transitions.counts"), "lacks transitions.counts; fetch the folder again"),
+        (_without("mean"), "lacks mean; fetch the folder again"),
     ],
 )
 def test_a_damaged_re_ranker_is_named(folder_copy, change, message):

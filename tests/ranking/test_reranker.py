@@ -15,13 +15,12 @@ from qbert4rec_hf.ranking.ranker import Ranker
 from qbert4rec_hf.ranking.ranks import ALL_ITEMS, UNSEEN_ITEMS
 from qbert4rec_hf.ranking.recommender import Recommender
 from qbert4rec_hf.ranking.reranker import FEATURES, Reranker, shortlist_features
-from qbert4rec_hf.ranking.transitions import Transitions
 
 
-def random_reranker(histories: Sequences, num_items: int = 10, length: int = 6) -> Reranker:
+def random_reranker(length: int = 6) -> Reranker:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        made = Reranker(Transitions.fit(histories, num_items), hidden_size=8, length=length)
+        made = Reranker(hidden_size=8, length=length)
         made.mean.normal_()
         made.scale.uniform_(0.5, 2.0)
     return made.eval()
@@ -31,9 +30,7 @@ def random_reranker(histories: Sequences, num_items: int = 10, length: int = 6) 
 def ranker(histories) -> Ranker:
     prior = ItemGraphPrior.fit(histories, 10, regularization=5.0, recency=0.8)
     weights = {ALL_ITEMS: 0.4, UNSEEN_ITEMS: 0.6}
-    return Ranker(
-        make_model(), prior, weights, seen_weight=0.3, reranker=random_reranker(histories)
-    )
+    return Ranker(make_model(), prior, weights, seen_weight=0.3, reranker=random_reranker())
 
 
 @pytest.mark.parametrize("protocol", [ALL_ITEMS, UNSEEN_ITEMS])
@@ -75,7 +72,6 @@ def test_an_empty_history_and_one_of_the_whole_catalogue(ranker):
 
 
 def test_features_are_what_their_names_say(ranker, histories):
-    counts = ranker.reranker.transitions.counts.toarray()
     scores, evidence = ranker.mixture(histories, UNSEEN_ITEMS, ranker.reranker)
     first, items = ranker.reranker.first_unseen(scores, histories)
     features = shortlist_features(evidence, items, first > -torch.inf)
@@ -84,11 +80,6 @@ def test_features_are_what_their_names_say(ranker, histories):
     model = ranker.log_probabilities(histories)
     for row, history in enumerate(histories):
         chosen = items[row].numpy()
-        after = counts[history[-1], chosen]
-        np.testing.assert_allclose(of["after_last"][row], np.log(after + 0.1), rtol=1e-5)
-        steps = 0.7 ** np.arange(len(history))[::-1]
-        after = steps @ counts[history][:, chosen]
-        np.testing.assert_allclose(of["after_any"][row], np.log(after + 0.1), rtol=1e-5)
         popularity = np.log1p(ranker.prior.popularity[chosen])
         np.testing.assert_allclose(of["popularity"][row], popularity, rtol=1e-5)
         np.testing.assert_allclose(of["history_length"][row], np.log(len(history)), rtol=1e-5)
@@ -110,10 +101,10 @@ def test_a_new_item_has_the_evidence_of_its_neighbours(ranker, histories):
         ranker.prior.extended(2),
         ranker.weights,
         new_items=new,
-        reranker=ranker.reranker.extended(2),
+        reranker=ranker.reranker,
     )
     _, evidence = grown.mixture(histories, UNSEEN_ITEMS, grown.reranker)
-    for values in (evidence.graph, evidence.after_any, evidence.after_last):
+    for values in (evidence.log_probabilities.exp(), evidence.graph, evidence.graph_of_last):
         torch.testing.assert_close(values[:, 10], values[:, 2])
         torch.testing.assert_close(values[:, 11], values[:, [3, 4]].mean(dim=1))
     torch.testing.assert_close(evidence.popularity[10], evidence.popularity[2])
@@ -122,7 +113,7 @@ def test_a_new_item_has_the_evidence_of_its_neighbours(ranker, histories):
 def test_new_items_with_the_same_neighbours_stand_alike_alone_and_in_a_batch(ranker, histories):
     new = NewItems.from_lists([10, 11, 12], [[2, 5, 7]] * 3)
     model = make_model(distinct_codes(13))
-    reranker = random_reranker(histories, length=13).extended(3)
+    reranker = random_reranker(length=13)
     grown = Ranker(
         model, ranker.prior.extended(3), ranker.weights, new_items=new, reranker=reranker
     )
@@ -140,7 +131,7 @@ def test_saved_and_loaded_it_is_the_same(ranker, histories, tmp_path):
 
 
 def test_it_travels_with_a_recommender(recommender, histories, tmp_path):
-    recommender.ranker = recommender.ranker.with_reranker(random_reranker(histories))
+    recommender.ranker = recommender.ranker.with_reranker(random_reranker())
     loaded = Recommender.from_pretrained(recommender.save_pretrained(tmp_path / "model"))
     history = ["item-1", "item-4"]
     assert loaded.recommend(history) == recommender.recommend(history)
@@ -149,23 +140,11 @@ def test_it_travels_with_a_recommender(recommender, histories, tmp_path):
         found.score for found in recommender.recommend(history)
     ]
     loaded.add_items([{"item_id": "new", "title": "red tent"}])
-    assert loaded.ranker.reranker.num_items == 11
     assert len(loaded.recommend(history, top_k=20)) == 9
 
 
-def test_update_counts_transitions_anew(recommender, histories):
-    import pandas as pd
-
-    recommender.ranker = recommender.ranker.with_reranker(random_reranker(histories))
-    log = pd.DataFrame({"user_id": "ann", "item_id": ["item-3", "item-8"], "timestamp": [1, 2]})
-    recommender.update(log)
-    counts = recommender.ranker.reranker.transitions.counts
-    assert counts.nnz == 1
-    assert counts[3, 8] == 1
-
-
 def test_an_explanation_adds_up(recommender, histories):
-    recommender.ranker = recommender.ranker.with_reranker(random_reranker(histories))
+    recommender.ranker = recommender.ranker.with_reranker(random_reranker())
     history = ["item-1", "item-4"]
     for place, found in enumerate(recommender.recommend(history), 1):
         why = recommender.explain(history, found.item_id)
@@ -177,9 +156,7 @@ def test_an_explanation_adds_up(recommender, histories):
 
 def test_parts_that_do_not_fit_are_named(ranker, histories, tmp_path):
     with pytest.raises(QBert4RecError, match="needs an item graph"):
-        Ranker(make_model(), reranker=random_reranker(histories))
-    with pytest.raises(QBert4RecError, match="covers 12 items"):
-        ranker.with_reranker(random_reranker(histories, 12))
+        Ranker(make_model(), reranker=random_reranker())
     folder = tmp_path / "reranker"
     ranker.reranker.save(folder)
     info = json.loads((folder / "reranker.json").read_text())
