@@ -15,7 +15,7 @@ NUM_ITEMS = 20
 
 
 def histories_with_a_rule(count: int, seed: int) -> Sequences:
-    """After item i comes i + 1, whatever was before: what the last item knows and the mixture not."""
+    """After item i comes i + 1, whatever was before: known to the last item, not to the mixture."""
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(count):

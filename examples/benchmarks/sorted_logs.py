@@ -1,0 +1,90 @@
+"""Whether a published split was sorted by item id within a day, and what that does to figures.
+
+    python examples/benchmarks/sorted_logs.py --data_dir data/Toys
+    python examples/benchmarks/sorted_logs.py --data_dir data/Toys --run runs/Toys/seed0
+
+Of two items that follow each other, by chance either has the smaller id. Where reviews of one day
+were written down in the order of their ids, more than half of such pairs rise. A model can learn
+that order without ever seeing an id, since two items always come in the same one; it then does
+better on validation and test, and no shop's customer gets anything of it. With `--run` (a run
+folder of `recipe.py`): validation NDCG@10 of users whose target has a larger or a smaller id than
+their last item. The test split is not read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from published_splits import Split
+from transformers import HfArgumentParser
+
+from qbert4rec_hf import Recommender
+from qbert4rec_hf.data.sequences import Sequences
+from qbert4rec_hf.ranking.ranks import UNSEEN_ITEMS, discounted_gain, target_ranks
+
+
+@dataclass
+class Arguments:
+    data_dir: str = field(metadata={"help": "folder with X.inter.json and X.item2id"})
+    run: str | None = field(default=None, metadata={"help": "run folder of recipe.py"})
+    num_threads: int = field(default=2, metadata={"help": "CPU threads"})
+
+
+def share_rising(histories: Sequences, ids: np.ndarray) -> float:
+    """Of items that follow each other in a history, how many have the larger id."""
+    same_user = histories.row_index[:-1] == histories.row_index[1:]
+    before, after = histories.items[:-1][same_user], histories.items[1:][same_user]
+    return float((ids[before] < ids[after]).mean())
+
+
+def share_of_one_direction(histories: Sequences, num_items: int) -> float:
+    """Of pairs of users who took two items one after the other, how many in the same order."""
+    same_user = histories.row_index[:-1] == histories.row_index[1:]
+    before, after = histories.items[:-1][same_user], histories.items[1:][same_user]
+    pairs, counts = np.unique(before * num_items + after, return_counts=True)
+    reverse = pairs % num_items * num_items + pairs // num_items
+    place = np.searchsorted(pairs, reverse).clip(max=len(pairs) - 1)
+    opposite = np.where(pairs[place] == reverse, counts[place], 0) * counts
+    same = counts * (counts - 1)
+    return float(same.sum() / (same.sum() + opposite.sum()))
+
+
+@torch.no_grad()
+def gains(run: str, data: Split, batch_size: int = 256) -> np.ndarray:
+    """Validation NDCG@10 of each user, seen items excluded."""
+    ranker = Recommender.from_pretrained(Path(run) / "model").ranker
+    histories, targets = data.split.histories("validation"), data.split.targets("validation")
+    found = []
+    for start in range(0, len(targets), batch_size):
+        rows = np.arange(start, min(start + batch_size, len(targets)))
+        batch = histories.take(rows)
+        ranks = target_ranks(ranker.scores(batch, UNSEEN_ITEMS), targets[rows], batch)
+        found.append(discounted_gain(ranks, 10))
+    return np.concatenate(found)
+
+
+def main() -> None:
+    (arguments,) = HfArgumentParser(Arguments).parse_args_into_dataclasses()
+    torch.set_num_threads(arguments.num_threads)
+    data = Split(arguments.data_dir)
+    ids, train = np.array(data.imported.domain.item_ids), data.split.train
+    print(f"{data.name}: {share_rising(train, ids):.3f} of neighbouring items rise")
+    same = share_of_one_direction(train, data.num_items)
+    print(f"{data.name}: {same:.3f} of two users' common neighbours come in the same order")
+    if arguments.run is None:
+        return
+    histories, targets = data.split.histories("validation"), data.split.targets("validation")
+    rising = ids[histories.items[histories.offsets[1:] - 1]] < ids[targets]
+    of_users = gains(arguments.run, data)
+    for name, chosen in (("larger", rising), ("smaller", ~rising)):
+        print(
+            f"{data.name}: NDCG@10 {of_users[chosen].mean():.4f} of the {chosen.sum():,} users "
+            f"whose target has a {name} id than their last item"
+        )
+
+
+if __name__ == "__main__":
+    main()
