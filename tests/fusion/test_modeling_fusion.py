@@ -217,6 +217,7 @@ def test_saved_folder_loads_without_the_package(tmp_path, trained):
         "HF_HOME": str(tmp_path / "home"),
         "HF_HUB_OFFLINE": "1",
         "PATH": "/usr/bin:/bin",
+        "OMP_NUM_THREADS": str(torch.get_num_threads()),
     }
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
 
