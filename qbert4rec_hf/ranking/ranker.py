@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Ranker:
-    """Sequence model and item-graph prior, mixed; items are numbered within one domain.
+    """Sequence model and item graph, mixed and re-ranked; items are numbered within one domain.
 
     Args:
         model: with its catalogue set; put into evaluation mode.
