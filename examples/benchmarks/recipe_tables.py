@@ -14,11 +14,10 @@ from qbert4rec_hf.evaluation.segments import HISTORY_EDGES, POPULARITY_EDGES, bu
 from qbert4rec_hf.evaluation.svg_charts import bar_chart, standalone
 from qbert4rec_hf.files import write_text
 from qbert4rec_hf.ranking.ranks import PROTOCOLS, UNSEEN_ITEMS, discounted_gain
+from qbert4rec_hf.runs.evaluation import MODEL, RERANKED, WITH_GRAPH
 
 HEADINGS = dict(zip(PROTOCOLS, ("Ranking everything", "Seen items excluded"), strict=True))
-ALONE = "Q-BERT4Rec"
-MIXED = "Q-BERT4Rec + item graph"
-OURS = f"{MIXED}, re-ranked"
+ALONE, MIXED, OURS = MODEL, WITH_GRAPH, RERANKED
 EASE = "EASE with recency, tuned"
 RESAMPLES = 2000
 

@@ -20,7 +20,7 @@ from .trained_split import TRAINED_SPLIT, check_split
 
 MODEL = "Q-BERT4Rec"
 WITH_GRAPH = "Q-BERT4Rec + item graph"
-RERANKED = "Q-BERT4Rec + item graph, re-ranked"
+RERANKED = f"{WITH_GRAPH}, re-ranked"
 
 
 def systems_of(
