@@ -22,6 +22,7 @@ from published_splits import Split
 from transformers import HfArgumentParser
 
 from qbert4rec_hf import Recommender
+from qbert4rec_hf.data.item_order import count_rising_pairs
 from qbert4rec_hf.data.sequences import Sequences
 from qbert4rec_hf.ranking.ranks import UNSEEN_ITEMS, discounted_gain, target_ranks
 
@@ -31,13 +32,6 @@ class Arguments:
     data_dir: str = field(metadata={"help": "folder with X.inter.json and X.item2id"})
     run: str | None = field(default=None, metadata={"help": "run folder of recipe.py"})
     num_threads: int = field(default=2, metadata={"help": "CPU threads"})
-
-
-def share_rising(histories: Sequences, ids: np.ndarray) -> float:
-    """Of items that follow each other in a history, how many have the larger id."""
-    same_user = histories.row_index[:-1] == histories.row_index[1:]
-    before, after = histories.items[:-1][same_user], histories.items[1:][same_user]
-    return float((ids[before] < ids[after]).mean())
 
 
 def share_of_one_direction(histories: Sequences, num_items: int) -> float:
@@ -71,7 +65,10 @@ def main() -> None:
     torch.set_num_threads(arguments.num_threads)
     data = Split(arguments.data_dir)
     ids, train = np.array(data.imported.domain.item_ids), data.split.train
-    print(f"{data.name}: {share_rising(train, ids):.3f} of neighbouring items rise")
+    rising = count_rising_pairs(train, ids)
+    if rising is not None:
+        share = rising / (len(train.items) - (train.lengths > 0).sum())
+        print(f"{data.name}: {share:.3f} of neighbouring items rise")
     same = share_of_one_direction(train, data.num_items)
     print(f"{data.name}: {same:.3f} of two users' common neighbours come in the same order")
     if arguments.run is None:

@@ -169,7 +169,7 @@ class Domain:
         sequences = Sequences.from_lengths(checked.item_index[order], lengths)
         timestamps = None if checked.timestamps is None else checked.timestamps[order]
         info = replace(info, time_unit=checked.time_unit or info.time_unit)
-        info = counted(info, len(items), checked.user_ids, sequences, timestamps)
+        info = counted(info, items[ITEM_ID].tolist(), checked.user_ids, sequences, timestamps)
         return cls(items, checked.user_ids, sequences, timestamps, info, path)
 
     @classmethod
@@ -209,7 +209,7 @@ class Domain:
                 f"item row {sequences.items.max()} is outside the items table of {len(items)} rows"
             )
         info = DomainInfo(name=name, source=source, item_shuffle_seed=item_shuffle_seed)
-        info = counted(info, len(items), user_ids, sequences, None)
+        info = counted(info, items[ITEM_ID].tolist(), user_ids, sequences, None)
         return cls(items, user_ids, sequences, None, info)
 
     @classmethod
@@ -350,7 +350,7 @@ class Domain:
             validation_from=validation_from if temporal else None,
             test_from=test_from if temporal else None,
         )
-        info = counted(info, len(self), self.user_ids, self._sequences, self.timestamps)
+        info = counted(info, self.item_ids, self.user_ids, self._sequences, self.timestamps)
         return Domain(
             self.items, self.user_ids, self._sequences, self.timestamps, info, path=self.path
         )

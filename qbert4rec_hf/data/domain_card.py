@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..columns import INTERACTIONS, ITEMS
 from ..markdown import escape, table, yaml_text
 from .domain_info import DROP_TIED_USERS, ON_TRUST
+from .item_order import sorting_note
 from .splitting import split_rule
 
 if TYPE_CHECKING:
@@ -114,7 +115,9 @@ def preparation_section(preparation: Mapping[str, Any]) -> str:
 
 def _order(info: DomainInfo) -> str:
     if info.time_order == ON_TRUST:
-        return "taken on trust from the source, which has no time stamps"
+        words = "taken on trust from the source, which has no time stamps"
+        note = sorting_note(info.rising_share)
+        return f"{words}. {note}" if note else words
     unit = f" ({info.time_unit})" if info.time_unit else ""
     pairs = info.num_interactions - info.num_users
     tied = ""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from .domain_info import KEEP_TIES, DomainInfo
+from .item_order import count_rising_pairs
 from .sequences import Sequences
 from .split import TEST, split_by
 from .splitting import time_order_of
@@ -15,7 +17,7 @@ from .time_order import count_tied_pairs
 
 def counted(
     info: DomainInfo,
-    num_items: int,
+    item_ids: Sequence[str],
     user_ids: np.ndarray,
     sequences: Sequences,
     timestamps: np.ndarray | None,
@@ -24,7 +26,7 @@ def counted(
 
     Args:
         info: name, origin and settings.
-        num_items: items of the catalogue.
+        item_ids: `[items]` of the catalogue.
         user_ids: `[users]`.
         sequences: histories in time order.
         timestamps: `[interactions]`, of the entries of `sequences`, or None.
@@ -46,8 +48,9 @@ def counted(
         time_unit=None if timestamps is None else info.time_unit,
         tied_pairs=None if timestamps is None else count_tied_pairs(timestamps, sequences.offsets),
         tied_users=None if tied is None else int(tied.sum()),
-        repeats=_has_repeats(sequences, num_items),
-        num_items=num_items,
+        rising_pairs=count_rising_pairs(sequences, item_ids) if timestamps is None else None,
+        repeats=_has_repeats(sequences, len(item_ids)),
+        num_items=len(item_ids),
         num_users=len(sequences),
         num_interactions=len(sequences.items),
     )

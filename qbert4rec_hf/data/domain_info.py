@@ -9,6 +9,7 @@ from typing import Any
 from ..columns import DOMAIN_FILE
 from ..errors import QBert4RecError
 from ..files import read_json
+from .item_order import MIN_PAIRS
 
 FORMAT_VERSION = 1
 BY_TIMESTAMPS = "timestamps"
@@ -35,6 +36,8 @@ class DomainInfo:
             are no time stamps.
         tied_users: users whose test item has the time stamp of the item before, so that the
             tie-break alone made it the test item; None where there are no time stamps.
+        rising_pairs: neighbouring interactions of one user of which the later item has the larger
+            id (see `count_rising_pairs`); None where there are time stamps, or ids are numbers.
         ties: "keep", or "drop-users": users whose test or validation item is tied with the item
             before it are not evaluated; they stay in training whole.
         split: "leave_one_out", or "temporal": one cut-off in time for everybody.
@@ -59,6 +62,7 @@ class DomainInfo:
     time_unit: str | None = None
     tied_pairs: int | None = None
     tied_users: int | None = None
+    rising_pairs: int | None = None
     ties: str = KEEP_TIES
     split: str = LEAVE_ONE_OUT
     validation_from: int | None = None
@@ -88,6 +92,12 @@ class DomainInfo:
             raise QBert4RecError(
                 f"time_unit must be one of {', '.join(TIME_UNITS)}, got {self.time_unit!r}"
             )
+
+    @property
+    def rising_share(self) -> float | None:
+        """`rising_pairs` as a share of all pairs; None where it is not known or there are few."""
+        pairs = self.num_interactions - self.num_users
+        return None if self.rising_pairs is None or pairs < MIN_PAIRS else self.rising_pairs / pairs
 
     @property
     def exclude_seen(self) -> bool:

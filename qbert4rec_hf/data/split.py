@@ -71,6 +71,7 @@ class Split:
         validation_from: temporal split: the first time stamp after training.
         test_from: temporal split: the first time stamp of the test period.
         time_unit: unit of the time stamps, for words.
+        rising_share: share of neighbouring items that rise by id, for words (see `DomainInfo`).
 
     Example:
         >>> from qbert4rec_hf import Sequences, leave_one_out
@@ -89,6 +90,7 @@ class Split:
     validation_from: int | None = None
     test_from: int | None = None
     time_unit: str | None = None
+    rising_share: float | None = None
 
     @cached_property
     def train(self) -> Sequences:
@@ -146,6 +148,7 @@ class Split:
             validation_from=self.validation_from,
             test_from=self.test_from,
             time_unit=self.time_unit,
+            rising_share=self.rising_share,
         )
 
     def renumbered(self, rows: np.ndarray) -> Split:
@@ -342,9 +345,10 @@ def split_by(
             ties=info.ties,
             time_unit=info.time_unit,
         )
-    return leave_one_out(
+    split = leave_one_out(
         sequences, user_ids, timestamps=timestamps, ties=info.ties, time_unit=info.time_unit
     )
+    return replace(split, rising_share=info.rising_share)
 
 
 def _count_below(sequences: Sequences, timestamps: np.ndarray, cutoff: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import QBert4RecError
 from .domain_info import BY_TIMESTAMPS, LEAVE_ONE_OUT, ON_TRUST, TEMPORAL
+from .item_order import sorting_note
 
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _RULES = {
@@ -39,6 +40,7 @@ class Splitting:
         validation_from: temporal split: the first time stamp after training.
         test_from: temporal split: the first time stamp of the test period.
         time_unit: unit of the time stamps, where known.
+        rising_share: share of neighbouring items that rise by id, where the order is believed.
     """
 
     kind: str
@@ -50,6 +52,7 @@ class Splitting:
     validation_from: int | None = None
     test_from: int | None = None
     time_unit: str | None = None
+    rising_share: float | None = None
 
     @property
     def rule(self) -> str:
@@ -70,12 +73,13 @@ class Splitting:
 
     @property
     def note(self) -> str:
-        """The sentence that stands under every table of metrics: how far order can be believed."""
+        """What stands under every table of metrics: how far order can be believed."""
         if self.time_order == ON_TRUST or self.tied_share is None:
-            return (
+            note = (
                 "The histories have no time stamps: their order, and so what was held out, is "
                 "taken on trust."
             )
+            return f"{note} {sorting_note(self.rising_share)}".rstrip()
         neighbour = "after" if self.kind == TEMPORAL else "before"
         if self.tied_users:
             # Never "0%" of some, nor "100%" of not all.
@@ -114,6 +118,7 @@ class Splitting:
             "history": self.history,
             "cutoffs": cutoffs,
             "time_order": self.time_order,
+            "rising_share": self.rising_share,
             "tied_users": self.tied_users,
             "tied_share": self.tied_share,
             "users_left_out_for_ties": self.dropped_users,
@@ -134,6 +139,7 @@ class Splitting:
             num_users=num_users,
             tied_users=values["tied_users"],
             dropped_users=values["users_left_out_for_ties"],
+            rising_share=values.get("rising_share"),
             **(values["cutoffs"] or {}),
         )
 

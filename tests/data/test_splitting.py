@@ -14,7 +14,8 @@ def of(tied: int | None, users: int = 1000, **fields) -> Splitting:
 @pytest.mark.parametrize(
     ("splitting", "words"),
     [
-        (of(None), "taken on trust"),
+        (of(None), "taken on trust."),
+        (of(None, rising_share=0.69), "taken on trust. 69% of neighbouring items rise by id"),
         (of(0), "No test item of these users shares its time stamp with the item before it."),
         (of(1), "less than 1% of these users"),
         (of(638), "64% of these users shares its time stamp with the item before: for them"),
@@ -36,6 +37,7 @@ def test_one_plain_sentence_says_how_far_order_can_be_believed(splitting, words)
 def test_the_record_comes_back():
     for splitting in (
         of(None),
+        of(None, rising_share=0.69),
         of(12, dropped_users=3),
         Splitting("temporal", "test", "timestamps", 10, 5, 1, 1_500_000_000, 1_600_000_000, "s"),
     ):

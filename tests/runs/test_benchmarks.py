@@ -7,7 +7,6 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -127,7 +126,6 @@ def test_the_test_split_is_read_by_the_second_command(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4 and all(line.startswith("Weekend: ") for line in lines)
     rising = sorted_logs.Sequences.from_lists([[0, 1, 2], [1, 2], [2, 0]])
-    assert sorted_logs.share_rising(rising, np.array(["a", "b", "c"])) == 0.75
     # Twice 1 before 2; 0 and 1, 2 and 0 once each; then once the other way round.
     assert sorted_logs.share_of_one_direction(rising, 3) == 1.0
     both = sorted_logs.Sequences.from_lists([[1, 2], [1, 2], [2, 1]])

@@ -256,6 +256,7 @@ class _Work:
             time_unit="ms" if self.has_times else None,
             tied_pairs=figures.tied_pairs,
             tied_users=figures.tied_users,
+            rising_pairs=figures.rising_pairs,
             ties=settings.ties,
             split=settings.split,
             validation_from=self.cutoffs[0],

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..domain_info import ON_TRUST, DomainInfo
+from ..item_order import sorting_note
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Preparation:
         for file in self.read:
             lines += _file_lines(file)
         if self.info.time_order == ON_TRUST:
-            lines.append("The reviews have no time stamps: their order is taken on trust.")
+            note = "The reviews have no time stamps: their order is taken on trust."
+            lines.append(f"{note} {sorting_note(self.info.rising_share)}".rstrip())
         return "\n".join(lines)
 
 

@@ -23,6 +23,8 @@ class LogFigures:
         tied_pairs: neighbouring interactions of one user with equal time stamps; None without time
             stamps.
         tied_users: users whose test item the tie-break alone decides; None without time stamps.
+        rising_pairs: neighbouring interactions of one user of which the later item has the larger
+            id; None with time stamps, or where all ids are numbers.
         evaluated_users: users with a test item.
     """
 
@@ -31,6 +33,7 @@ class LogFigures:
     repeats: bool
     tied_pairs: int | None
     tied_users: int | None
+    rising_pairs: int | None
     evaluated_users: int
 
 
@@ -38,7 +41,7 @@ def log_figures(engine: Engine, *, has_times: bool, test_from: int | None) -> Lo
     """Counts in the table `ordered`.
 
     Args:
-        engine: the engine.
+        engine: with `ordered` and `kept_items`.
         has_times: whether ts is a time stamp.
         test_from: start of the test period under a temporal split; None under leave-one-out.
     """
@@ -61,7 +64,26 @@ def log_figures(engine: Engine, *, has_times: bool, test_from: int | None) -> Lo
         f"count(*) FILTER (evaluated AND tied) FROM ({per_user})"
     )
     pairs = engine.value(f"SELECT (sum(n - 1))::BIGINT FROM ({_PER_STAMP})") if has_times else None
-    return LogFigures(users, interactions, repeats, pairs, tied if has_times else None, evaluated)
+    return LogFigures(
+        users=users,
+        interactions=interactions,
+        repeats=repeats,
+        tied_pairs=pairs,
+        tied_users=tied if has_times else None,
+        rising_pairs=None if has_times else _rising_pairs(engine),
+        evaluated_users=evaluated,
+    )
+
+
+def _rising_pairs(engine: Engine) -> int | None:
+    """What `count_rising_pairs` counts, without the log in memory."""
+    if engine.value("SELECT bool_and(regexp_full_match(item_id, '[0-9]+')) FROM kept_items"):
+        return None
+    return engine.value(
+        "SELECT count(*) FILTER (item_id > before) FROM (SELECT item_id, lag(item_id) OVER "
+        "(PARTITION BY u ORDER BY ts, tie) AS before FROM ordered JOIN "
+        "(SELECT i, item_id FROM kept_items) USING (i))"
+    )
 
 
 def table_of(

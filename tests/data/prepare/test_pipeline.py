@@ -127,12 +127,25 @@ def test_a_log_without_time_stamps_is_taken_on_trust(prepare, file_order, tmp_pa
         "v": ["c", "a"],
     }
     assert Domain.load(prepared.folder).info == prepared.info
-    assert "on trust" in str(prepared)
+    assert prepared.info.rising_pairs == 1
+    assert str(prepared).endswith("taken on trust.")
     kept = prepare(rows, repeats="keep")
     assert [item for item, _ in file_order(kept.folder)["u"]] == ["b", "a", "c", "b"]
     assert kept.info.repeats and Domain.load(kept.folder).info == kept.info
     capped = prepare(rows, repeats="keep", max_history=3)
     assert [item for item, _ in file_order(capped.folder)["u"]] == ["a", "c", "b"]
+
+
+def test_a_log_without_time_stamps_that_is_sorted_by_item_says_so(prepare):
+    rows = [(f"u{user}", f"i{item}") for user in range(300) for item in range(user % 3, 9, 2)]
+    prepared = prepare(rows)
+    assert prepared.info.rising_share == 1
+    assert "100% of neighbouring items rise by id" in str(prepared)
+    assert "look sorted by item" in (prepared.folder / "README.md").read_text()
+    assert Domain.load(prepared.folder).info == prepared.info
+    numbered = prepare([(user, item.removeprefix("i")) for user, item in rows])
+    assert numbered.info.rising_pairs is None
+    assert Domain.load(numbered.folder).info == numbered.info
 
 
 @pytest.mark.parametrize(
