@@ -138,14 +138,24 @@ class Ranker:
         Returns:
             `[batch, items]` float32.
         """
-        return self._mix(self.log_probabilities(histories), histories, protocol)
+        mixed = self._mixed(self.log_probabilities(histories), histories, protocol)
+        return self._seen_weighted(mixed, histories, protocol)
 
     def scores_by_protocol(self, histories: Sequences) -> dict[str, torch.Tensor]:
-        """`scores` for every protocol at the cost of one forward pass; what evaluation calls."""
+        """`scores` for every protocol by one forward pass; what evaluation calls.
+
+        Protocols with the same weight and recency share their mixture too.
+        """
         log_probabilities = self.log_probabilities(histories)
-        return {
-            protocol: self._mix(log_probabilities, histories, protocol) for protocol in PROTOCOLS
-        }
+        mixed: dict[tuple[float, float | None], torch.Tensor] = {}
+        found = {}
+        for protocol in PROTOCOLS:
+            recency = None if self.prior is None else self.prior.recency[protocol]
+            how = (self.weights[protocol], recency)
+            if how not in mixed:
+                mixed[how] = self._mixed(log_probabilities, histories, protocol)
+            found[protocol] = self._seen_weighted(mixed[how], histories, protocol)
+        return found
 
     def choose_mixture(
         self,
@@ -263,9 +273,10 @@ class Ranker:
         # Negatives count as zero in the mixture, so they do in the mean.
         return self._new_to_prior.fill(prior_scores.clamp(min=0))
 
-    def _mix(
+    def _mixed(
         self, log_probabilities: torch.Tensor, histories: Sequences, protocol: str
     ) -> torch.Tensor:
+        """Mixed and re-ranked, seen items as they are."""
         weight = self.weights[protocol] if self.prior is not None else 0.0
         if weight > 0 or self.reranker is not None:
             prior_scores = self._prior_scores(histories, protocol)
@@ -280,6 +291,11 @@ class Ranker:
             # One added to every count, so that items without interactions stay candidates.
             popularity = torch.from_numpy(self.prior.popularity).to(scores) + 1
             scores[empty] = popularity / popularity.sum()
+        return scores
+
+    def _seen_weighted(
+        self, scores: torch.Tensor, histories: Sequences, protocol: str
+    ) -> torch.Tensor:
         if protocol == ALL_ITEMS and self.seen_weight != 1:
-            scores = scale_seen(scores, histories, self.seen_weight)
+            return scale_seen(scores, histories, self.seen_weight)
         return scores

@@ -49,6 +49,26 @@ def test_scores_are_the_mixture_of_each_protocol(histories):
         torch.testing.assert_close(found[protocol].sum(dim=1), torch.ones(len(histories)))
 
 
+@pytest.mark.parametrize("recency", [0.5, {ALL_ITEMS: 0.5, UNSEEN_ITEMS: 0.9}])
+def test_protocols_that_mix_alike_share_the_mixture(histories, recency, monkeypatch):
+    prior = ItemGraphPrior.fit(histories, 10, regularization=5.0, recency=recency)
+    ranker = Ranker(make_model(), prior, dict.fromkeys(PROTOCOLS, 0.4), seen_weight=0.1)
+    expected = {protocol: ranker.scores(histories, protocol) for protocol in PROTOCOLS}
+    asked = []
+    score = ItemGraphPrior.score
+
+    def counted(self, *arguments, **named):
+        asked.append(named)
+        return score(self, *arguments, **named)
+
+    monkeypatch.setattr(ItemGraphPrior, "score", counted)
+    found = ranker.scores_by_protocol(histories)
+    assert len(asked) == (1 if recency == 0.5 else 2)
+    for protocol in PROTOCOLS:
+        assert torch.equal(found[protocol], expected[protocol])
+    assert not torch.equal(found[ALL_ITEMS], found[UNSEEN_ITEMS])
+
+
 def test_an_empty_history_gets_popular_items(histories):
     prior = ItemGraphPrior.fit(histories, 10)
     ranker = Ranker(make_model(), prior)
