@@ -2,9 +2,9 @@
 
     python examples/benchmarks/readme_tables.py
 
-Reads `results/recipe_X.json` beside this file and, of `results/recipe_X_reranked.json` and
-`results/recipe_X_variants.json`, the rows that those before lack; replaces what stands in README.md
-between `<!-- figures -->` and `<!-- end of figures -->`. Nobody types a figure.
+Reads `results/recipe_X.json` beside this file and, of `results/recipe_X_variants.json`, the rows
+that it lacks; replaces what stands in README.md between `<!-- figures -->` and
+`<!-- end of figures -->`. Nobody types a figure.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ HERE = Path(__file__).parent
 README = HERE.parents[1] / "README.md"
 START, END = "<!-- figures -->", "<!-- end of figures -->"
 DATA_SETS = ("Instruments", "Arts", "Beauty", "Toys")
-FURTHER = ("reranked", "variants")
 LABELS = [variant.label for variant in VARIANTS.values() if variant.label != PAPER]
 # Table 2 of the paper, HR@10 and NDCG@10; everything is ranked there.
 REPORTED = {"Instruments": (0.1418, 0.1077), "Arts": (0.1419, 0.1039)}
@@ -36,14 +35,12 @@ SYSTEMS = {
         MIXED,
         *(f"{OURS}, {label}" for label in LABELS),
         OURS,
-        f"{MIXED} fitted on validation items too",
         DEPLOYED,
     ),
     ALL_ITEMS: (
         EASE,
         PAPER,
         ALONE,
-        f"{MIXED}, seen items as they are",
         AS_THEY_ARE,
         MIXED,
         OURS,
@@ -92,11 +89,10 @@ def read_record(data_set: str) -> dict | None:
     if not path.is_file():
         return None
     record = read_json(path)
-    for name in FURTHER:
-        further = path.with_stem(f"{path.stem}_{name}")
-        if further.is_file():
-            rows = read_json(further)["rows"]
-            record["rows"] += [row for row in rows if row_of(record, row["system"]) is None]
+    further = path.with_stem(f"{path.stem}_variants")
+    if further.is_file():
+        rows = read_json(further)["rows"]
+        record["rows"] += [row for row in rows if row_of(record, row["system"]) is None]
     return record
 
 
@@ -133,8 +129,7 @@ def main() -> None:
         "",
         *table(records, ALL_ITEMS),
         "",
-        f"Seeds: {seeds}; one for the paper's objective, the rows that name what differs and, so "
-        "far, the re-ranked ones. "
+        f"Seeds: {seeds}; one for the paper's objective and the rows that name what differs. "
         f"{spread(records)} Training, all stages: {seconds}.",
     ]
     text = README.read_text(encoding="utf-8")
