@@ -19,12 +19,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from published_splits import Split
+from recipe_tables import gains
 from transformers import HfArgumentParser
 
 from qbert4rec_hf import Recommender
 from qbert4rec_hf.data.item_order import count_rising_pairs
 from qbert4rec_hf.data.sequences import Sequences
-from qbert4rec_hf.ranking.ranks import UNSEEN_ITEMS, discounted_gain, target_ranks
+from qbert4rec_hf.evaluation.evaluator import evaluate_ranker
+from qbert4rec_hf.ranking.ranks import UNSEEN_ITEMS
 
 
 @dataclass
@@ -36,28 +38,13 @@ class Arguments:
 
 def share_of_one_direction(histories: Sequences, num_items: int) -> float:
     """Of pairs of users who took two items one after the other, how many in the same order."""
-    same_user = histories.row_index[:-1] == histories.row_index[1:]
-    before, after = histories.items[:-1][same_user], histories.items[1:][same_user]
+    before, after = histories.neighbours()
     pairs, counts = np.unique(before * num_items + after, return_counts=True)
     reverse = pairs % num_items * num_items + pairs // num_items
     place = np.searchsorted(pairs, reverse).clip(max=len(pairs) - 1)
     opposite = np.where(pairs[place] == reverse, counts[place], 0) * counts
     same = counts * (counts - 1)
     return float(same.sum() / (same.sum() + opposite.sum()))
-
-
-@torch.no_grad()
-def gains(run: str, data: Split, batch_size: int = 256) -> np.ndarray:
-    """Validation NDCG@10 of each user, seen items excluded."""
-    ranker = Recommender.from_pretrained(Path(run) / "model").ranker
-    histories, targets = data.split.histories("validation"), data.split.targets("validation")
-    found = []
-    for start in range(0, len(targets), batch_size):
-        rows = np.arange(start, min(start + batch_size, len(targets)))
-        batch = histories.take(rows)
-        ranks = target_ranks(ranker.scores(batch, UNSEEN_ITEMS), targets[rows], batch)
-        found.append(discounted_gain(ranks, 10))
-    return np.concatenate(found)
 
 
 def main() -> None:
@@ -67,7 +54,7 @@ def main() -> None:
     ids, train = np.array(data.imported.domain.item_ids), data.split.train
     rising = count_rising_pairs(train, ids)
     if rising is not None:
-        share = rising / (len(train.items) - (train.lengths > 0).sum())
+        share = rising / len(train.neighbours()[0])
         print(f"{data.name}: {share:.3f} of neighbouring items rise")
     same = share_of_one_direction(train, data.num_items)
     print(f"{data.name}: {same:.3f} of two users' common neighbours come in the same order")
@@ -75,7 +62,15 @@ def main() -> None:
         return
     histories, targets = data.split.histories("validation"), data.split.targets("validation")
     rising = ids[histories.items[histories.offsets[1:] - 1]] < ids[targets]
-    of_users = gains(arguments.run, data)
+    result = evaluate_ranker(
+        Recommender.from_pretrained(Path(arguments.run) / "model").ranker.scores_by_protocol,
+        histories,
+        targets,
+        train=train,
+        num_items=data.num_items,
+        split="validation",
+    )
+    of_users = gains([result], UNSEEN_ITEMS, "NDCG@10")
     for name, chosen in (("larger", rising), ("smaller", ~rising)):
         print(
             f"{data.name}: NDCG@10 {of_users[chosen].mean():.4f} of the {chosen.sum():,} users "

@@ -29,9 +29,8 @@ def count_rising_pairs(sequences: Sequences, item_ids: Sequence[str]) -> int | N
         return None
     rank = np.empty(len(item_ids), dtype=np.int64)
     rank[np.argsort(np.array(item_ids, dtype=object))] = np.arange(len(item_ids))
-    ranks = rank[sequences.items]
-    same_user = sequences.row_index[:-1] == sequences.row_index[1:]
-    return int((same_user & (ranks[:-1] < ranks[1:])).sum())
+    before, after = sequences.neighbours()
+    return int((rank[before] < rank[after]).sum())
 
 
 def sorting_note(rising_share: float | None) -> str:

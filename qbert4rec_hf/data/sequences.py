@@ -118,6 +118,12 @@ class Sequences:
         """The row that each entry of `items` belongs to, `[total]`."""
         return np.repeat(np.arange(len(self)), self.lengths)
 
+    def neighbours(self) -> tuple[np.ndarray, np.ndarray]:
+        """Items that follow each other in a row: the earlier and the later ones, `[pairs]` each."""
+        row = self.row_index
+        same_row = row[:-1] == row[1:]
+        return self.items[:-1][same_row], self.items[1:][same_row]
+
     def take(self, rows: np.ndarray | list[int]) -> Sequences:
         """The given rows, in the given order; a boolean mask `[rows]` works too."""
         rows = np.asarray(rows)

@@ -85,3 +85,9 @@ def test_outside_indices_are_refused():
         sequences.take([1])
     with pytest.raises(QBert4RecError, match="1 sequences need 1 items"):
         sequences.append(np.array([1, 2]))
+
+
+def test_neighbours_are_of_one_row():
+    before, after = Sequences.from_lists([[4, 1, 3], [], [2], [5, 5]]).neighbours()
+    assert list(zip(before.tolist(), after.tolist(), strict=True)) == [(4, 1), (1, 3), (5, 5)]
+    assert [len(part) for part in Sequences.from_lists([[], []]).neighbours()] == [0, 0]
